@@ -1,0 +1,1 @@
+"""AutoPartGen: one object in, its parts out. The library; it knows neither Ray nor HTTP."""

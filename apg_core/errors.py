@@ -1,0 +1,122 @@
+"""Every error that this project raises on purpose.
+
+ApgError
+├── InputError               what the caller gave (HTTP 422)
+│   ├── PromptError          the combination of image, mesh and mask
+│   ├── ImageError           the image itself
+│   ├── MaskError            the indexed part mask itself
+│   ├── MeshError            the mesh itself
+│   ├── OptionError          an option's name or value
+│   └── LimitError           larger than this installation accepts (HTTP 413)
+├── SetupError               what is installed here
+│   ├── PresetError          a preset or config that cannot be read
+│   ├── WeightsMissingError  a weight file that is not there
+│   ├── WeightsMismatchError a weight file that is not this model's
+│   └── BackendMissingError  an optional package or device that was asked for
+├── OutputError              a result that could not be written
+└── GenerationCancelled      the caller said stop
+"""
+
+from typing import ClassVar
+
+
+class ApgError(Exception):
+    """An error with a message for people, a code for programs, and the field it is about."""
+
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, self.field)
+
+
+def _rebuild(kind: type[ApgError], message: str, field: str | None) -> ApgError:
+    return kind(message, field=field)
+
+
+class InputError(ApgError):
+    """The caller's input cannot be used; sending it again will not help."""
+
+    code = "invalid_input"
+
+
+class PromptError(InputError):
+    """This combination of image, mesh and mask is not one of the five modes."""
+
+    code = "invalid_prompt"
+
+
+class ImageError(InputError):
+    """The image cannot be used."""
+
+    code = "invalid_image"
+
+
+class MaskError(InputError):
+    """The indexed part mask cannot be used."""
+
+    code = "invalid_mask"
+
+
+class MeshError(InputError):
+    """The mesh cannot be used."""
+
+    code = "invalid_mesh"
+
+
+class OptionError(InputError):
+    """An option is unknown, or its value is outside its range."""
+
+    code = "invalid_option"
+
+
+class LimitError(InputError):
+    """The input is larger than this installation accepts."""
+
+    code = "too_large"
+
+
+class SetupError(ApgError):
+    """Something this installation needs is missing or wrong."""
+
+    code = "setup"
+
+
+class PresetError(SetupError):
+    """A preset or config file cannot be read."""
+
+    code = "invalid_preset"
+
+
+class WeightsMissingError(SetupError):
+    """A weight file is not where it was looked for."""
+
+    code = "weights_missing"
+
+
+class WeightsMismatchError(SetupError):
+    """A weight file does not hold this model's tensors."""
+
+    code = "weights_mismatch"
+
+
+class BackendMissingError(SetupError):
+    """An optional package or device was asked for and is not here."""
+
+    code = "backend_missing"
+
+
+class OutputError(ApgError):
+    """A result could not be written; what was there before is untouched."""
+
+    code = "output"
+
+
+class GenerationCancelled(ApgError):  # noqa: N818 - an ending, not a fault
+    """The caller asked this generation to stop."""
+
+    code = "cancelled"

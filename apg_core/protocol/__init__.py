@@ -1,0 +1,1 @@
+"""The values that cross a boundary: prompts, options, meshes, manifests. No torch here."""

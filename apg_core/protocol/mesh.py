@@ -1,0 +1,39 @@
+"""A triangle mesh as two arrays: what travels between stages and processes."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TriangleMesh:
+    """Vertices and faces, y up; faces turn anticlockwise seen from outside."""
+
+    vertices: Float[np.ndarray, "V 3"]
+    faces: Int[np.ndarray, "F 3"]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no face at all."""
+        return len(self.faces) == 0
+
+    @property
+    def bounds(self) -> Float[np.ndarray, "2 3"]:
+        """Smallest and largest coordinates."""
+        return np.stack([self.vertices.min(axis=0), self.vertices.max(axis=0)])
+
+    @classmethod
+    def empty(cls) -> Self:
+        """The mesh of nothing."""
+        return cls(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
+
+    @classmethod
+    def joined(cls, meshes: list["TriangleMesh"]) -> Self:
+        """All meshes laid over each other, faces kept as they are."""
+        if not meshes:
+            return cls.empty()
+        offsets = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes[:-1]])
+        faces = [mesh.faces + offset for mesh, offset in zip(meshes, offsets, strict=True)]
+        return cls(np.concatenate([mesh.vertices for mesh in meshes]), np.concatenate(faces))

@@ -1,0 +1,155 @@
+"""Options of one generation: one frozen value a stage, and `GenerationOptions`, which is all of them.
+
+A stage names its own options as its parameter type; `GenerationOptions` inherits every one of them, so that the
+caller writes one flat set of names and a stage still sees only what is its own.
+Defaults are those of spec/pipeline.md. A preset may have its own defaults: `with_defaults` applies them to the
+fields that the caller left alone.
+"""
+
+import difflib
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from apg_core.errors import OptionError
+
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Scale = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+IsosurfaceBackend = Literal["auto", "diso", "skimage"]
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _option_error(error, known=type(self).model_fields) from None
+
+
+class SamplingOptions(_Options):
+    """How a latent is sampled."""
+
+    seed: Seed = 0
+    """Seed of the first part's first attempt; every other random draw of the generation follows from it."""
+    num_inference_steps: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Denoising steps of one trajectory."""
+    part_seed_stride: Annotated[int, Field(ge=0, le=2**31)] = 0
+    """Added to the seed for each further part."""
+    retry_seed_stride: Annotated[int, Field(ge=0, le=2**31)] = 1009
+    """Added to the seed for each further attempt at the same part."""
+    infer_sigma_history: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of noise mixed into the history latent, and told to the network; 0 leaves the history as it is."""
+    sample_posterior: bool = False
+    """Sample the codec's posterior instead of taking its mean."""
+    sigma_floor: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """End a trajectory at the first step whose noise level is at or below this; 0 runs all steps."""
+
+
+class GuidanceOptions(_Options):
+    """Guidance scales; None is the preset's value for the mode."""
+
+    image_cfg_scale: Scale | None = None
+    """How strongly a part follows the image."""
+    geometry_cfg_scale: Scale | None = None
+    """How strongly a part follows the whole object and the history."""
+    mask_image_cfg_scale: Scale | None = None
+    """`image_cfg_scale` in the mask modes, ahead of it."""
+    mask_geometry_cfg_scale: Scale | None = None
+    """`geometry_cfg_scale` in the mask modes, ahead of it."""
+    whole_cfg_scale: Scale | None = None
+    """How strongly the whole object follows the image, where it is sampled from one."""
+
+
+class StoppingRules(_Options):
+    """When a part is tried again, and when the object is done."""
+
+    max_parts: Annotated[int, Field(ge=1, le=1000)] = 40
+    """Hard cap on the number of parts where no mask says how many there are."""
+    iou_threshold: Annotated[float, Field(le=1, allow_inf_nan=False)] = 0.3
+    """A part that overlaps the accepted ones by more than this share is a duplicate; negative turns the test off."""
+    iou_grid_size: Annotated[int, Field(ge=16, le=1024)] = 256
+    """Cells along an edge of the grid on which overlap is measured."""
+    duplicate_retries: Annotated[int, Field(ge=0, le=100)] = 3
+    """Further attempts at a part that came out empty or a duplicate."""
+    end_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Mean latent magnitude below which the object is done; None is the preset's value."""
+
+
+class DecodeOptions(_Options):
+    """How a latent becomes a mesh."""
+
+    grid_size: Annotated[int, Field(ge=16, le=1024)] = 256
+    """Lattice points along an edge of the field's cube; a power of two."""
+    isosurface_backend: IsosurfaceBackend = "auto"
+    """`diso` needs CUDA; `auto` takes it where it is there, `skimage` otherwise."""
+    use_coarse_bbox: bool = False
+    """Crop the volume to the coarse band's box before extraction."""
+
+    @field_validator("grid_size")
+    @classmethod
+    def _power_of_two(cls, size: int) -> int:
+        if size & (size - 1):
+            nearest = 2 ** round(math.log2(size))
+            raise ValueError(f"must be a power of two; try {nearest}")
+        return size
+
+
+class CleanupOptions(_Options):
+    """How an accepted part is cleaned up."""
+
+    postprocess: bool = True
+    """Simplify, and drop floaters."""
+    simplify_faces: Annotated[int, Field(ge=0)] = 50_000
+    """Quadric simplification above this many faces; 0 turns it off."""
+    simplify_aggressiveness: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """How hard the simplifier pushes towards the target, in its own unit."""
+    smooth_iters: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Taubin smoothing steps at the end."""
+    scene_cleanup: bool = False
+    """At the end, drop components that do not touch the first part, directly or through others."""
+
+
+class InputOptions(_Options):
+    """What happens to the image before it is encoded."""
+
+    remove_background: bool = True
+    """Remove the background of an image that has no transparency of its own."""
+
+
+class OutputOptions(_Options):
+    """What is left behind beside the part meshes."""
+
+    visualize_mask: bool = True
+    """With a mask: also write it in the parts' colours, with its palette."""
+    save_whole: bool = False
+    """Also decode the whole object and write it as `whole.glb`."""
+    preview: bool = True
+    """Also write a picture of the parts."""
+    show_progress: bool = True
+    """Show progress on the terminal (command line and library only)."""
+
+
+class GenerationOptions(
+    SamplingOptions, GuidanceOptions, StoppingRules, DecodeOptions, CleanupOptions, InputOptions, OutputOptions
+):
+    """All options of one generation, flat."""
+
+    def with_defaults(self, defaults: Mapping[str, object]) -> Self:
+        """These options, with `defaults` in place of every field that was not set by name."""
+        chosen = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**{**defaults, **chosen})
+
+
+def _option_error(error: ValidationError, *, known: Mapping[str, object]) -> OptionError:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "options"
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known options: {', '.join(sorted(known))}"
+        return OptionError(f"unknown option {name!r}; {hint}", field=name)
+    reason = first["msg"].removeprefix("Value error, ")
+    return OptionError(f"{name}: {reason[0].lower()}{reason[1:]}, got {first['input']!r}", field=name)

@@ -1,0 +1,80 @@
+"""What the caller gives: one type a mode. Arrays are decoded and checked already; see `apg_core.inputs`."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from apg_core.errors import PromptError
+from apg_core.protocol.mesh import TriangleMesh
+
+Mode = Literal["image", "mesh", "image_mesh", "image_mask", "image_mesh_mask"]
+Image = UInt8[np.ndarray, "H W _"]  # 3 channels, or 4 with alpha; sRGB, not premultiplied
+Labels = Int[np.ndarray, "H W"]  # 0 is background, every other value a part
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePrompt:
+    """A picture of the object; the whole is sampled from it."""
+
+    mode: ClassVar[Mode] = "image"
+    image: Image
+
+
+@dataclass(frozen=True, eq=False)
+class MeshPrompt:
+    """The whole object as a mesh."""
+
+    mode: ClassVar[Mode] = "mesh"
+    mesh: TriangleMesh
+
+
+@dataclass(frozen=True, eq=False)
+class ImageMeshPrompt:
+    """The whole object as a mesh, and a picture of it."""
+
+    mode: ClassVar[Mode] = "image_mesh"
+    image: Image
+    mesh: TriangleMesh
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedImagePrompt:
+    """A picture, and which of its pixels belong to which part."""
+
+    mode: ClassVar[Mode] = "image_mask"
+    image: Image
+    mask: Labels
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedImageMeshPrompt:
+    """A picture, its part mask, and the whole object as a mesh."""
+
+    mode: ClassVar[Mode] = "image_mesh_mask"
+    image: Image
+    mesh: TriangleMesh
+    mask: Labels
+
+
+Prompt = ImagePrompt | MeshPrompt | ImageMeshPrompt | MaskedImagePrompt | MaskedImageMeshPrompt
+
+
+def make_prompt(
+    image: Image | None = None, mesh: TriangleMesh | None = None, mask: Labels | None = None
+) -> Prompt:
+    """The prompt type that these inputs make.
+
+    Raises:
+        PromptError: neither image nor mesh, or a mask without an image.
+    """
+    if image is None:
+        if mask is not None:
+            raise PromptError("a mask needs the image whose pixels it labels; give an image too", field="mask")
+        if mesh is None:
+            raise PromptError("nothing to work from; give an image, a mesh, or both", field="image")
+        return MeshPrompt(mesh)
+    if mask is not None:
+        return MaskedImagePrompt(image, mask) if mesh is None else MaskedImageMeshPrompt(image, mesh, mask)
+    return ImagePrompt(image) if mesh is None else ImageMeshPrompt(image, mesh)
