@@ -1,0 +1,62 @@
+"""Image features: DINOv2 with registers, its tokens before the final layer norm (spec/models.md)."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
+
+from apg_core.shapes import ImageTokens
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEncoderConfig:
+    """Sizes; the published encoder is ViT-L/14: 1024, 24, 16, 4, made for 518 pixels and fed with 448."""
+
+    width: int
+    num_layers: int
+    num_attention_heads: int
+    mlp_ratio: int
+    patch_size: int
+    num_register_tokens: int
+    position_image_size: int
+    input_image_size: int
+
+    @property
+    def num_tokens(self) -> int:
+        """Class token, registers and patches."""
+        return 1 + self.num_register_tokens + (self.input_image_size // self.patch_size) ** 2
+
+
+class ImageEncoder(nn.Module):
+    """RGB in [0, 1] to tokens: [class, registers, patches]."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ImageEncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = Dinov2WithRegistersModel(
+            Dinov2WithRegistersConfig(
+                hidden_size=config.width,
+                num_hidden_layers=config.num_layers,
+                num_attention_heads=config.num_attention_heads,
+                mlp_ratio=config.mlp_ratio,
+                patch_size=config.patch_size,
+                num_register_tokens=config.num_register_tokens,
+                image_size=config.position_image_size,
+                layer_norm_eps=1e-6,
+            )
+        )
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+
+    def forward(self, image: Float[Tensor, "B 3 H W"]) -> ImageTokens:
+        """Features of images that have the input size already."""
+        pixels = ((image - self.mean) / self.std).to(self.backbone.dtype)
+        return self.backbone(pixels, output_hidden_states=True).hidden_states[-1]
