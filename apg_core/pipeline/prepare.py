@@ -1,0 +1,104 @@
+"""Pictures as the image encoder wants them: on white, cropped around the object, square.
+
+Also which regions a part mask has, and in what order. Features are made elsewhere.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from apg_core.errors import MaskError
+from apg_core.protocol.prompt import Labels
+from apg_core.shapes import RgbaImage, RgbImage
+
+FOREGROUND_ALPHA = 204  # 0.8 * 255: above it a pixel counts as the object
+CROP_MARGIN = 1.2  # crop edge over the object's longer edge
+WHITE = 255
+
+
+@dataclass(frozen=True, slots=True)
+class CropBox:
+    """Pixel columns [left, right) and rows [top, bottom) of an image."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def crop(self, image: np.ndarray) -> np.ndarray:
+        """A view of the pixels inside."""
+        return image[self.top : self.bottom, self.left : self.right]
+
+
+def foreground_box(rgba: RgbaImage) -> CropBox:
+    """The square around the opaque pixels with a margin, cut by the image's border.
+
+    The whole image where nothing is opaque or the object is too thin for a box.
+    """
+    height, width = rgba.shape[:2]
+    opaque = rgba[..., 3] > FOREGROUND_ALPHA
+    columns, rows = np.flatnonzero(opaque.any(axis=0)), np.flatnonzero(opaque.any(axis=1))
+    whole = CropBox(0, 0, width, height)
+    if not len(columns):
+        return whole
+    (x0, x1), (y0, y1) = columns[[0, -1]].tolist(), rows[[0, -1]].tolist()
+    half = int(CROP_MARGIN * max(x1 - x0, y1 - y0)) // 2
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    box = CropBox(
+        max(int(x - half), 0), max(int(y - half), 0), min(int(x + half), width), min(int(y + half), height)
+    )
+    return whole if box.left >= box.right or box.top >= box.bottom else box
+
+
+def prepare_whole(rgba: RgbaImage, size: int) -> RgbImage:
+    """The object on white, cropped, `size` pixels an edge; a crop that is not square is stretched."""
+    return _resized(_on_white(foreground_box(rgba).crop(rgba)), size)
+
+
+def prepare_region(rgba: RgbaImage, labels: Labels, label: int, size: int) -> RgbImage:
+    """One mask region of the object on white, in the same crop as `prepare_whole`.
+
+    Raises:
+        MaskError: the region has no pixel once the mask has the image's size.
+    """
+    inside = align_mask(labels, rgba.shape[:2]) == label
+    if not inside.any():
+        raise MaskError(
+            f"mask region {label} has no pixel left at the image's {rgba.shape[1]} x {rgba.shape[0]}; "
+            "give a mask of the image's size",
+            field="mask",
+        )
+    box = foreground_box(rgba)
+    on_white = _on_white(box.crop(rgba))
+    on_white[~box.crop(inside)] = WHITE
+    return _resized(on_white, size)
+
+
+def mask_regions(labels: Labels) -> list[int]:
+    """The labels other than zero in the order their parts are made: bottom row first, then left column."""
+    values, index = np.unique(labels, return_inverse=True)
+    boxes = ndimage.find_objects(index.reshape(labels.shape) + 1)
+    corners = [(-rows.stop, columns.start) for rows, columns in boxes]
+    ordered = sorted(zip(corners, values.tolist(), strict=True))
+    return [label for _, label in ordered if label != 0]
+
+
+def align_mask(labels: Labels, shape: tuple[int, ...]) -> Labels:
+    """The mask at the image's (rows, columns), each pixel the nearest label."""
+    rows, columns = (
+        ((np.arange(wanted) + 0.5) * (given / wanted)).astype(int)
+        for wanted, given in zip(shape, labels.shape, strict=True)
+    )
+    return labels[np.ix_(rows, columns)]
+
+
+def _on_white(rgba: RgbaImage) -> RgbImage:
+    # Double precision, then truncation: what the released preparation does, to the last bit.
+    alpha = rgba[..., 3:] / WHITE
+    return (rgba[..., :3] * alpha + WHITE * (1 - alpha)).astype(np.uint8)
+
+
+def _resized(image: RgbImage, size: int) -> RgbImage:
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC))
