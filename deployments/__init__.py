@@ -1,0 +1,1 @@
+"""The service: a Ray Serve graph around the library, its jobs and its HTTP interface."""

@@ -1,0 +1,87 @@
+"""The database behind the job store: SQLite in a file, or PostgreSQL by URL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from deployments.errors import StoreError
+
+_BUSY_MILLISECONDS = 10_000
+_CONNECT_SECONDS = 5
+_SUBMISSIONS_LOCK = 0x41504753  # any fixed number that no one else uses: "APGS"
+
+
+class Database:
+    """Transactions over one engine; a database that cannot be reached is a `StoreError`.
+
+    Thread safe. On SQLite a writing transaction takes the write lock at its beginning, so that two of them queue
+    up instead of failing half way.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._reading = self.engine.execution_options(reading=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction, committed at the end."""
+        with _unreachable_is_store_error(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view of the tables."""
+        with _unreachable_is_store_error(), self._reading.connect() as connection:
+            yield connection
+
+    def queue_up(self, connection: Connection) -> None:
+        """Let one submission at a time count the queue and add to it (SQLite's write lock does so anyway)."""
+        if not self.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _SUBMISSIONS_LOCK})
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _unreachable_is_store_error() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise StoreError("the job store cannot be reached; try again shortly") from error
+    except DatabaseError as error:
+        if type(error) is DatabaseError:  # SQLite: not a database, or a damaged one; subclasses are our mistakes
+            raise StoreError("the job store cannot be read") from error
+        raise
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(
+            parsed, pool_pre_ping=True, pool_size=5, connect_args={"connect_timeout": _CONNECT_SECONDS}
+        )
+    engine = create_engine(parsed, connect_args={"timeout": _BUSY_MILLISECONDS / 1000})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    # FULL: a job that was answered 202 outlives a power cut too.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -1,0 +1,1 @@
+"""Steps from one schema of the job store to the next (alembic)."""
