@@ -13,6 +13,7 @@ ApgError
 │   ├── WeightsMissingError  a weight file that is not there
 │   ├── WeightsMismatchError a weight file that is not this model's
 │   └── BackendMissingError  an optional package or device that was asked for
+├── SamplingError            the network's numbers went out of range
 ├── OutputError              a result that could not be written
 └── GenerationCancelled      the caller said stop
 """
@@ -108,6 +109,12 @@ class BackendMissingError(SetupError):
     """An optional package or device was asked for and is not here."""
 
     code = "backend_missing"
+
+
+class SamplingError(ApgError):
+    """The network's output is not finite."""
+
+    code = "sampling"
 
 
 class OutputError(ApgError):

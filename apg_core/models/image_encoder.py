@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
@@ -35,9 +34,6 @@ class ImageEncoderConfig:
 class ImageEncoder(nn.Module):
     """RGB in [0, 1] to tokens: [class, registers, patches]."""
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, config: ImageEncoderConfig) -> None:
         super().__init__()
         self.config = config
@@ -53,10 +49,10 @@ class ImageEncoder(nn.Module):
                 layer_norm_eps=1e-6,
             )
         )
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
     def forward(self, image: Float[Tensor, "B 3 H W"]) -> ImageTokens:
         """Features of images that have the input size already."""
-        pixels = ((image - self.mean) / self.std).to(self.backbone.dtype)
+        mean = image.new_tensor(IMAGENET_MEAN).view(3, 1, 1)
+        std = image.new_tensor(IMAGENET_STD).view(3, 1, 1)
+        pixels = ((image - mean) / std).to(self.backbone.dtype)
         return self.backbone(pixels, output_hidden_states=True).hidden_states[-1]

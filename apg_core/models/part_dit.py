@@ -41,12 +41,14 @@ class DitContext:
     geometry: tuple[KeyValue, ...]
     history: Float[Tensor, "B D"]
 
-    def take(self, image_rows: Int[Tensor, "R"], geometry_rows: Int[Tensor, "R"]) -> "DitContext":
+    def take(self, image_rows: Sequence[int], geometry_rows: Sequence[int]) -> "DitContext":
         """One row for each pair of indices."""
         return DitContext(
-            image=tuple((key[image_rows], value[image_rows]) for key, value in self.image),
-            geometry=tuple((key[geometry_rows], value[geometry_rows]) for key, value in self.geometry),
-            history=self.history[geometry_rows],
+            image=tuple((_rows(key, image_rows), _rows(value, image_rows)) for key, value in self.image),
+            geometry=tuple(
+                (_rows(key, geometry_rows), _rows(value, geometry_rows)) for key, value in self.geometry
+            ),
+            history=_rows(self.history, geometry_rows),
         )
 
     @staticmethod
@@ -59,6 +61,12 @@ class DitContext:
             geometry=_join([context.geometry for context in contexts]),
             history=torch.cat([context.history for context in contexts]),
         )
+
+
+def _rows(tensor: Tensor, rows: Sequence[int]) -> Tensor:
+    if len(set(rows)) == 1:  # one context for every row needs no copy of it
+        return tensor[rows[0]].expand(len(rows), *tensor.shape[1:])
+    return tensor[list(rows)]
 
 
 def _join(stacks: Sequence[tuple[KeyValue, ...]]) -> tuple[KeyValue, ...]:

@@ -1,0 +1,181 @@
+"""Trajectories from noise to latents, and the batch in which many share each forward pass.
+
+A trajectory owns its solver state, its noise and its guidance, so it gives the same latent alone and in company;
+it joins and leaves a batch between steps.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from apg_core.diffusion.guidance import GuidedInput
+from apg_core.diffusion.schedule import Schedule
+from apg_core.errors import GenerationCancelled, SamplingError
+from apg_core.models.part_dit import DitContext, PartDit
+from apg_core.shapes import Latents
+
+StepCallback = Callable[[int, int], None]
+
+
+class Trajectory:
+    """One latent on its way from noise.
+
+    The first latent and the noise of the steps come from two generators with the same seed, on the sampling
+    device, in fp32; so does the released pipeline.
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        denoiser: PartDit,
+        guided: GuidedInput,
+        *,
+        schedule: Schedule,
+        steps: int,
+        seed: int,
+        sigma_floor: float = 0.0,
+    ) -> None:
+        device = guided.images.device
+        context = DitContext(denoiser.image_context(guided.images), *denoiser.geometry_context(guided.geometries, guided.sigma))
+        self.context = context.take([row.image for row in guided.rows], [row.geometry for row in guided.rows])
+        self.weights = torch.tensor([row.weight for row in guided.rows], dtype=torch.float32, device=device)
+        self.steps = steps
+        self.position = 0
+        self._solver = schedule.solver(steps)
+        self._sigma_floor = sigma_floor
+        self._step_noise = torch.Generator(device).manual_seed(seed)
+        first_noise = torch.Generator(device).manual_seed(seed)
+        shape = (1, *guided.geometries.shape[-2:])
+        self.latents: Latents = torch.randn(shape, generator=first_noise, device=device)
+
+    @property
+    def rows(self) -> int:
+        """Network evaluations that one step costs."""
+        return len(self.weights)
+
+    @property
+    def shape_key(self) -> tuple[int, ...]:
+        """Trajectories that have this in common can share a forward pass."""
+        image, geometry = self.context.image[0][0], self.context.geometry[0][0]
+        return (self.latents.shape[1], image.shape[2], geometry.shape[2])
+
+    @property
+    def timestep(self) -> int:
+        """The training timestep that the next step denoises at."""
+        return int(self._solver.timesteps[self.position])
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps are taken, or the noise level has reached `sigma_floor`."""
+        if self.position >= self.steps:
+            return True
+        return self._sigma_floor > 0 and float(self._solver.sigmas[self.position]) <= self._sigma_floor
+
+    @torch.inference_mode()
+    def take_step(self, velocities: Tensor) -> None:
+        """Move on by the guided mix of this trajectory's rows.
+
+        Raises:
+            SamplingError: the network's output is not finite.
+        """
+        velocity = torch.einsum("r,rnc->nc", self.weights, velocities.float())[None]
+        if not torch.isfinite(velocity).all():
+            raise SamplingError(
+                f"the denoiser gave NaN or infinity at step {self.position + 1} of {self.steps}; "
+                "lower the guidance scales, or try fp32 weights"
+            )
+        timestep = self._solver.timesteps[self.position]
+        stepped = self._solver.step(velocity, timestep, self.latents, generator=self._step_noise)
+        self.latents = stepped.prev_sample
+        self.position += 1
+
+
+class TrajectoryBatch:
+    """Trajectories that advance together; those of one shape share a forward pass.
+
+    The joined context is kept until the membership changes, so a step in company costs no copying.
+    """
+
+    def __init__(self, denoiser: PartDit) -> None:
+        self._denoiser = denoiser
+        self._members: list[Trajectory] = []
+        self._groups: list[tuple[list[Trajectory], DitContext]] | None = None
+
+    @property
+    def rows(self) -> int:
+        """Network evaluations that the next step costs."""
+        return sum(member.rows for member in self._members)
+
+    def join(self, trajectory: Trajectory) -> None:
+        """Take part from the next step on."""
+        self._members.append(trajectory)
+        self._groups = None
+
+    def leave(self, trajectory: Trajectory) -> None:
+        """Take part no longer."""
+        self._members.remove(trajectory)
+        self._groups = None
+
+    def step(self) -> dict[Trajectory, SamplingError | None]:
+        """One step for every member; those that ended leave, with the error that ended them if there was one."""
+        ended: dict[Trajectory, SamplingError | None] = {}
+        for members, context in self._grouped():
+            velocities = self._velocities(members, context)
+            for member, velocity in zip(members, velocities, strict=True):
+                try:
+                    member.take_step(velocity)
+                except SamplingError as error:
+                    ended[member] = error
+                else:
+                    if member.done:
+                        ended[member] = None
+        for member in ended:
+            self.leave(member)
+        return ended
+
+    def _grouped(self) -> list[tuple[list[Trajectory], DitContext]]:
+        if self._groups is None:
+            by_shape: dict[tuple[int, ...], list[Trajectory]] = {}
+            for member in self._members:
+                by_shape.setdefault(member.shape_key, []).append(member)
+            self._groups = [
+                (members, DitContext.joined([member.context for member in members])) for members in by_shape.values()
+            ]
+        return self._groups
+
+    @torch.inference_mode()
+    def _velocities(self, members: Sequence[Trajectory], context: DitContext) -> Sequence[Tensor]:
+        counts = [member.rows for member in members]
+        noisy = torch.cat([member.latents.expand(member.rows, -1, -1) for member in members])
+        timesteps = torch.tensor([member.timestep for member in members], device=noisy.device)
+        velocities = self._denoiser(noisy, timesteps.repeat_interleave(torch.tensor(counts, device=noisy.device)), context)
+        return velocities.split(counts)
+
+
+def run(
+    denoiser: PartDit,
+    trajectory: Trajectory,
+    *,
+    on_step: StepCallback | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Latents:
+    """The latent at the trajectory's end, in the denoiser's scale.
+
+    `on_step` hears (steps taken, steps in all); `cancelled` is asked before every step.
+
+    Raises:
+        GenerationCancelled: `cancelled` said so.
+        SamplingError: the network's output is not finite.
+    """
+    batch = TrajectoryBatch(denoiser)
+    batch.join(trajectory)
+    while not trajectory.done:
+        if cancelled is not None and cancelled():
+            raise GenerationCancelled(f"cancelled at step {trajectory.position} of {trajectory.steps}")
+        error = batch.step().get(trajectory)
+        if error is not None:
+            raise error
+        if on_step is not None:
+            on_step(trajectory.position, trajectory.steps)
+    return trajectory.latents
