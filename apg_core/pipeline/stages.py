@@ -1,0 +1,119 @@
+"""The stages of a generation as their driver sees them, and the values that pass between.
+
+Every value is plain numpy, so that it can cross a process; latents are in VAE scale. The local pipeline and the
+service implement the same protocol.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.surface import Surface
+from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.options import CleanupOptions, DecodeOptions
+from apg_core.protocol.prompt import Image, Labels
+from apg_core.shapes import FeatureArray, LatentArray, RgbImage
+
+OnStep = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedImages:
+    """The object on white and each mask region on white, all in one crop, at the encoder's size."""
+
+    whole: RgbImage
+    regions: tuple[RgbImage, ...]
+    warning: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class HistoryNoise:
+    """Noise mixed into the history, and told to the network: share in [0, 1] and the seed of its draw."""
+
+    sigma: float
+    seed: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WholeRequest:
+    """Sample the whole object from an image."""
+
+    features: FeatureArray
+    guidance: float
+    seed: int
+    steps: int
+    sigma_floor: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PartRequest:
+    """Sample the next part: from the image's features where there is one, the whole, and the history."""
+
+    features: FeatureArray | None
+    region_features: FeatureArray | None
+    whole: LatentArray
+    history: LatentArray
+    image_guidance: float
+    geometry_guidance: float
+    seed: int
+    steps: int
+    sigma_floor: float
+    history_noise: HistoryNoise | None = None
+
+
+LatentRequest = WholeRequest | PartRequest
+
+
+@dataclass(frozen=True, eq=False)
+class CleanedPart:
+    """A part after cleanup, the cells its surface passes through, and what cleanup did."""
+
+    mesh: TriangleMesh
+    cells: SurfaceCells
+    notes: tuple[str, ...]
+
+
+class Stages(Protocol):
+    """What a generation needs done."""
+
+    def prepare_images(
+        self, image: Image, mask: Labels | None, labels: Sequence[int], *, remove_background: bool
+    ) -> Awaitable[PreparedImages]:
+        """Remove the background, then crop the whole and the regions."""
+        ...
+
+    def encode_images(self, images: Sequence[RgbImage]) -> Awaitable[Sequence[FeatureArray]]:
+        """Features of prepared images."""
+        ...
+
+    def sample_surface(self, mesh: TriangleMesh, seed: int) -> Awaitable[Surface]:
+        """Points and farthest points of a mesh's surface; those of nothing for the empty mesh."""
+        ...
+
+    def encode_surface(self, surface: Surface, posterior_seed: int | None) -> Awaitable[LatentArray]:
+        """Latent of a surface: the posterior's mean, or a draw from it where a seed is given."""
+        ...
+
+    def sample_latent(self, request: LatentRequest, on_step: OnStep | None) -> Awaitable[LatentArray]:
+        """Latent of the whole object or of the next part."""
+        ...
+
+    def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> Awaitable[TriangleMesh]:
+        """Surface of a latent's field; empty where the field is negative everywhere."""
+        ...
+
+    def measure_overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> Awaitable[float]:
+        """Larger share of surface cells that the mesh and the accepted parts have in common."""
+        ...
+
+    def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> Awaitable[CleanedPart]:
+        """Simplify and drop floaters; measure the cells that are left."""
+        ...
+
+
+def magnitude(latent: LatentArray) -> float:
+    """Mean absolute value: near zero means that there is no further part."""
+    return float(np.abs(latent).mean())
