@@ -1,0 +1,44 @@
+"""The stage between surfaces, latents and fields."""
+
+import numpy as np
+import torch
+
+from apg_core.geometry.field import narrow_band
+from apg_core.geometry.lattice import Grid, NarrowBand
+from apg_core.geometry.surface import Surface
+from apg_core.models.shape_vae import ShapeVae
+from apg_core.protocol.options import DecodeOptions
+from apg_core.shapes import LatentArray
+
+QUERIES_AT_ONCE_CPU = 8_192  # the widest activations stay within a core's cache
+QUERIES_AT_ONCE_GPU = 262_144
+
+
+class ShapeCodec:
+    """Encodes surfaces to latents and decodes latents to the narrow band of their field; latents in VAE scale."""
+
+    def __init__(self, vae: ShapeVae) -> None:
+        self._vae = vae
+        self._device = vae.quant.weight.device
+        self._queries_at_once = QUERIES_AT_ONCE_CPU if self._device.type == "cpu" else QUERIES_AT_ONCE_GPU
+
+    @torch.inference_mode()
+    def encode(self, surface: Surface, *, posterior_seed: int | None = None) -> LatentArray:
+        """The posterior's mean, or one draw from it with this seed."""
+        points = torch.tensor(surface.points, device=self._device)[None]
+        queries = torch.tensor(surface.query_indices, device=self._device)[None]
+        posterior = self._vae.encode(points, queries)
+        if posterior_seed is None:
+            return posterior.mean[0].float().cpu().numpy()
+        return posterior.sample(torch.Generator().manual_seed(posterior_seed))[0].float().cpu().numpy()
+
+    @torch.inference_mode()
+    def decode(self, latent: LatentArray, options: DecodeOptions) -> NarrowBand:
+        """The cells that the latent's surface passes through, with the field around them."""
+        context = self._vae.field_context(torch.tensor(latent, device=self._device)[None])
+
+        def field(queries: np.ndarray) -> np.ndarray:
+            chunks = torch.tensor(queries, device=self._device).split(self._queries_at_once)
+            return torch.cat([self._vae.field(context, chunk[None])[0].float() for chunk in chunks]).cpu().numpy()
+
+        return narrow_band(field, Grid(options.grid_size))

@@ -1,0 +1,34 @@
+"""The mesh stages: surfaces for encoding, extraction, overlap and cleanup, all on the CPU."""
+
+from apg_core.geometry.cleanup import clean_part
+from apg_core.geometry.isosurface import extract_surface
+from apg_core.geometry.lattice import NarrowBand
+from apg_core.geometry.overlap import SurfaceCells, overlap
+from apg_core.geometry.surface import Surface, SurfaceSampling, sample_surface, zero_surface
+from apg_core.pipeline.stages import CleanedPart
+from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.options import CleanupOptions, DecodeOptions
+
+
+class MeshWorker:
+    """Does the geometry of a generation for a preset's surface sizes."""
+
+    def __init__(self, sampling: SurfaceSampling) -> None:
+        self._sampling = sampling
+
+    def sample_surface(self, mesh: TriangleMesh, seed: int) -> Surface:
+        """Points and farthest points for encoding; the all-zero surface for the empty mesh."""
+        return zero_surface(self._sampling) if mesh.is_empty else sample_surface(mesh, self._sampling, seed=seed)
+
+    def extract(self, band: NarrowBand, options: DecodeOptions) -> TriangleMesh:
+        """The surface within a narrow band."""
+        return extract_surface(band, backend=options.isosurface_backend, crop=options.use_coarse_bbox)
+
+    def overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
+        """Larger share of surface cells that the mesh and the accepted parts have in common."""
+        return overlap(SurfaceCells.of(mesh, accepted.grid_size), accepted)
+
+    def clean(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
+        """The part as it is kept, and its surface cells."""
+        cleaned = clean_part(mesh, options)
+        return CleanedPart(cleaned.mesh, SurfaceCells.of(cleaned.mesh, grid_size), cleaned.notes)

@@ -1,0 +1,108 @@
+"""The stage that samples latents: from requests in numpy to trajectories on the denoiser's device, and back."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from apg_core.diffusion.guidance import GuidanceScales, GuidedInput, part_rows, whole_rows
+from apg_core.diffusion.schedule import Schedule
+from apg_core.diffusion.trajectories import StepCallback, Trajectory, run
+from apg_core.models.part_dit import PartDit
+from apg_core.pipeline.stages import HistoryNoise, LatentRequest, PartRequest, WholeRequest
+from apg_core.shapes import FeatureArray, LatentArray
+
+
+class PartSampler:
+    """Samples the latent of the whole object, or of the next part from the whole and the history.
+
+    The denoiser works in a scaled latent space; this is the one place that enters and leaves it.
+    """
+
+    def __init__(
+        self,
+        denoiser: PartDit,
+        *,
+        schedule: Schedule,
+        latent_scale: float,
+        num_latents: int,
+        dropped: FeatureArray,
+    ) -> None:
+        self.denoiser = denoiser
+        self._schedule = schedule
+        self._latent_scale = latent_scale
+        self._device = denoiser.proj_in.weight.device
+        self._dropped = self._tensor(dropped)
+        self._zero_slot = torch.zeros(num_latents, denoiser.config.latent_channels, device=self._device)
+
+    def sample(
+        self,
+        request: LatentRequest,
+        *,
+        on_step: StepCallback | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> LatentArray:
+        """The latent in VAE scale, of a trajectory that runs alone.
+
+        Raises:
+            GenerationCancelled: `cancelled` said so before a step.
+            SamplingError: the network's output is not finite.
+        """
+        trajectory = self.trajectory(request)
+        run(self.denoiser, trajectory, on_step=on_step, cancelled=cancelled)
+        return self.latent_of(trajectory)
+
+    def trajectory(self, request: LatentRequest) -> Trajectory:
+        """The request as a trajectory at its start, to run alone or in a batch."""
+        guided = self._whole_input(request) if isinstance(request, WholeRequest) else self._part_input(request)
+        return Trajectory(
+            self.denoiser,
+            guided,
+            schedule=self._schedule,
+            steps=request.steps,
+            seed=request.seed,
+            sigma_floor=request.sigma_floor,
+        )
+
+    def latent_of(self, trajectory: Trajectory) -> LatentArray:
+        """The trajectory's latent as it stands, in VAE scale."""
+        return (trajectory.latents[0] / self._latent_scale).cpu().numpy()
+
+    def _whole_input(self, request: WholeRequest) -> GuidedInput:
+        whole = self._tensor(request.features)
+        images = torch.stack([self._doubled(self._dropped), self._doubled(whole)])
+        return GuidedInput(images, self._zero_slot[None, None], whole_rows(request.guidance))
+
+    def _part_input(self, request: PartRequest) -> GuidedInput:
+        image_guidance = 0.0 if request.features is None else request.image_guidance
+        images = [self._doubled(self._dropped)]
+        if request.features is not None and image_guidance != 0:
+            part = self._dropped if request.region_features is None else self._tensor(request.region_features)
+            images.append(torch.cat([self._tensor(request.features), part], dim=-1))
+        whole = self._tensor(request.whole) * self._latent_scale
+        history = self._tensor(request.history) * self._latent_scale
+        sigma = None
+        if request.history_noise is not None:
+            history = self._noised(history, request.history_noise)
+            sigma = torch.tensor([[0.0, request.history_noise.sigma]], device=self._device).expand(2, 2)
+        zero = torch.stack([self._zero_slot, self._zero_slot])
+        return GuidedInput(
+            torch.stack(images),
+            torch.stack([zero, torch.stack([whole, history])]),
+            part_rows(GuidanceScales(image_guidance, request.geometry_guidance)),
+            sigma,
+        )
+
+    def _noised(self, history: Tensor, noise: HistoryNoise) -> Tensor:
+        generator = torch.Generator().manual_seed(noise.seed)  # on the CPU, so that every device draws the same
+        drawn = torch.randn(history.shape, generator=generator).to(self._device)
+        return (1 - noise.sigma) * history + noise.sigma * drawn
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        # A copy: arrays from another process are read-only, and torch wants to own what it wraps.
+        return torch.tensor(array, dtype=torch.float32, device=self._device)
+
+    @staticmethod
+    def _doubled(features: Tensor) -> Tensor:
+        return torch.cat([features, features], dim=-1)
