@@ -1,9 +1,10 @@
 """The database behind the job store: SQLite in a file, or PostgreSQL by URL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -19,8 +20,8 @@ _SUBMISSIONS_LOCK = 0x41504753  # any fixed number that no one else uses: "APGS"
 class Database:
     """Transactions over one engine; a database that cannot be reached is a `StoreError`.
 
-    Thread safe. On SQLite a writing transaction takes the write lock at its beginning, so that two of them queue
-    up instead of failing half way.
+    Thread safe. On SQLite a writing transaction takes the write lock at its beginning, so that two of them
+    queue up instead of failing half way.
     """
 
     def __init__(self, url: str) -> None:
@@ -50,6 +51,21 @@ class Database:
         self.engine.dispose()
 
 
+def put_row(
+    connection: Connection,
+    table: Table,
+    *,
+    key: Mapping[str, object],
+    values: Mapping[str, object],
+    combine: Callable[[str, object], ColumnElement[object] | object] = lambda _, new: new,
+) -> None:
+    """Insert a row, or change the one that has its key: a column becomes `combine(column, new)`."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    changes = {name: combine(name, value) for name, value in values.items()}
+    statement = insert(table).values({**key, **values})
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changes))
+
+
 @contextmanager
 def _unreachable_is_store_error() -> Iterator[None]:
     try:
@@ -57,7 +73,9 @@ def _unreachable_is_store_error() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise StoreError("the job store cannot be reached; try again shortly") from error
     except DatabaseError as error:
-        if type(error) is DatabaseError:  # SQLite: not a database, or a damaged one; subclasses are our mistakes
+        if (
+            type(error) is DatabaseError
+        ):  # SQLite: not a database, or a damaged one; subclasses are our mistakes
             raise StoreError("the job store cannot be read") from error
         raise
 

@@ -34,7 +34,7 @@ def prepare(database: Database) -> None:
         known = {script.revision for script in scripts.walk_revisions()}
         if current is not None and current not in known:
             raise SchemaError(
-                f"the job store has schema {current!r}, which this version does not know (its own is {head!r}); "
+                f"the job store has schema {current!r}, and this version knows none after {head!r}; "
                 "run the version that made it, or give another store"
             )
         command.upgrade(config, "head")

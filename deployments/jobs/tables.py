@@ -53,6 +53,7 @@ jobs = Table(
     Column("stop_reason", String(64)),
     Column("error", JSON),
     Column("request_id", String(200)),
+    Column("checkpoint", JSON),  # what a resumed run needs beside its accepted parts
     Column("lease", String(200)),  # who holds it; a new value at each claim
     Column("lease_until", Double),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
@@ -63,12 +64,15 @@ jobs = Table(
 Index("ix_jobs_status_number", jobs.c.status, jobs.c.number)
 Index("ix_jobs_owner_number", jobs.c.owner, jobs.c.number)
 
-_job = lambda: ForeignKey(jobs.c.id, ondelete="CASCADE")  # noqa: E731 - each column needs its own
+
+def _job_id() -> Column[str]:
+    return Column("job_id", String(32), ForeignKey(jobs.c.id, ondelete="CASCADE"), nullable=False)
+
 
 events = Table(
     "events",
     metadata,
-    Column("job_id", String(32), _job(), nullable=False),
+    _job_id(),
     Column("id", Integer, nullable=False),
     Column("at", Double, nullable=False),
     Column("body", JSON, nullable=False),
@@ -78,17 +82,16 @@ events = Table(
 parts = Table(
     "parts",
     metadata,
-    Column("job_id", String(32), _job(), nullable=False),
-    Column("index", Integer, nullable=False),
+    _job_id(),
+    Column("part", Integer, nullable=False),
     Column("facts", JSON, nullable=False),
-    Column("state_key", String(300), nullable=False),  # artifact key of what a resumed run needs of it
-    PrimaryKeyConstraint("job_id", "index"),
+    PrimaryKeyConstraint("job_id", "part"),
 )
 
 artifacts = Table(
     "artifacts",
     metadata,
-    Column("job_id", String(32), _job(), nullable=False),
+    _job_id(),
     Column("name", String(100), nullable=False),
     Column("key", String(300), nullable=False),
     Column("media_type", String(100), nullable=False),
@@ -103,7 +106,7 @@ idempotency = Table(
     Column("owner", String(100), nullable=False),
     Column("key", String(255), nullable=False),
     Column("body_sha256", String(64), nullable=False),
-    Column("job_id", String(32), _job(), nullable=False),
+    _job_id(),
     Column("created_at", Double, nullable=False),
     PrimaryKeyConstraint("owner", "key"),
 )

@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("stop_reason", sa.String(64)),
         sa.Column("error", sa.JSON()),
         sa.Column("request_id", sa.String(200)),
+        sa.Column("checkpoint", sa.JSON()),
         sa.Column("lease", sa.String(200)),
         sa.Column("lease_until", sa.Double()),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False, server_default=sa.text("false")),
@@ -56,10 +57,9 @@ def upgrade() -> None:
     op.create_table(
         "parts",
         _job_id("parts"),
-        sa.Column("index", sa.Integer(), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
-        sa.Column("state_key", sa.String(300), nullable=False),
-        sa.PrimaryKeyConstraint("job_id", "index", name="pk_parts"),
+        sa.PrimaryKeyConstraint("job_id", "part", name="pk_parts"),
     )
     op.create_table(
         "artifacts",
