@@ -6,7 +6,7 @@ other layouts live here too; every other network's own state dict has the publis
 
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -29,7 +29,11 @@ _DINO_TOP = {
     "norm.weight": "layernorm.weight",
     "norm.bias": "layernorm.bias",
 }
-_DINO_BLOCK = {"attn.proj": "attention.o_proj", "ls1.gamma": "layer_scale1.lambda1", "ls2.gamma": "layer_scale2.lambda1"}
+_DINO_BLOCK = {
+    "attn.proj": "attention.o_proj",
+    "ls1.gamma": "layer_scale1.lambda1",
+    "ls2.gamma": "layer_scale2.lambda1",
+}
 _HUGGING_FACE_4 = {
     "attention.attention.query": "attention.q_proj",
     "attention.attention.key": "attention.k_proj",
@@ -46,32 +50,23 @@ def read_state_dict(path: Path) -> StateDict:
         WeightsMismatchError: the file is broken, or holds something else than tensors.
     """
     if not path.is_file():
-        raise WeightsMissingError(f"no weight file at {path}; run `apg fetch-weights` or name the right folder")
+        raise WeightsMissingError(
+            f"no weight file at {path}; run `apg fetch-weights` or name the right folder"
+        )
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
-        raise WeightsMismatchError(f"{path.name} cannot be read as tensors ({reason}); fetch it again") from error
+        raise WeightsMismatchError(
+            f"{path.name} cannot be read as tensors ({reason}); fetch it again"
+        ) from error
     if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
         content = content["model"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise WeightsMismatchError(f"{path.name} holds no state dict: expected a mapping of names to tensors")
     return dict(content)
-
-
-def load_weights(
-    build: Callable[[], nn.Module], path: Path, *, dtype: torch.dtype, device: torch.device
-) -> nn.Module:
-    """The module that `build` makes, with the weights of `path`, ready for inference.
-
-    The module is built without memory of its own, so that the peak is one copy of the weights.
-    """
-    with torch.device("meta"):
-        module = build()
-    assign_weights(module, read_state_dict(path), source=path.name)
-    return module.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
 
 def assign_weights(module: nn.Module, state: StateDict, *, source: str) -> None:
@@ -91,7 +86,9 @@ def assign_weights(module: nn.Module, state: StateDict, *, source: str) -> None:
     if problems:
         more = f" and {len(problems) - NAMED_KEYS} more" if len(problems) > NAMED_KEYS else ""
         named = "; ".join(problems[:NAMED_KEYS])
-        raise WeightsMismatchError(f"{source} is not the weights of this {type(module).__name__}: {named}{more}")
+        raise WeightsMismatchError(
+            f"{source} is not the weights of this {type(module).__name__}: {named}{more}"
+        )
     module.load_state_dict(state, strict=True, assign=True)
 
 

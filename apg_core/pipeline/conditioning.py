@@ -32,7 +32,9 @@ class ImagePreparer:
             MaskError: a label has no pixel left in the image.
         """
         rgba, warning = self._on_transparent(image, remove_background)
-        regions = () if mask is None else tuple(prepare_region(rgba, mask, label, self._size) for label in labels)
+        regions = (
+            () if mask is None else tuple(prepare_region(rgba, mask, label, self._size) for label in labels)
+        )
         return PreparedImages(prepare_whole(rgba, self._size), regions, warning)
 
     def _on_transparent(self, image: Image, remove_background: bool) -> tuple[RgbaImage, str | None]:

@@ -172,7 +172,9 @@ class _Generation:
     async def _see(self, labels: list[int] | None) -> _Seen:
         if isinstance(self.prompt, MeshPrompt):
             return _Seen()
-        mask = self.prompt.mask if isinstance(self.prompt, MaskedImagePrompt | MaskedImageMeshPrompt) else None
+        mask = (
+            self.prompt.mask if isinstance(self.prompt, MaskedImagePrompt | MaskedImageMeshPrompt) else None
+        )
         await self.sink.stage(JobStage.BACKGROUND)
         prepared = await self.clock(
             "background",
@@ -282,7 +284,9 @@ class _Generation:
         scales = self.preset.part_guidance(self.prompt.mode, self.options)
         noise = None
         if self.options.infer_sigma_history > 0 and has_parts:
-            seed = draw_seed(self.options.seed, Draw.HISTORY_NOISE, part=attempt.step, attempt=attempt.attempt)
+            seed = draw_seed(
+                self.options.seed, Draw.HISTORY_NOISE, part=attempt.step, attempt=attempt.attempt
+            )
             noise = HistoryNoise(self.options.infer_sigma_history, seed)
         return PartRequest(
             features=seen.whole,
@@ -305,5 +309,3 @@ class _Generation:
 
 def _chosen(value: float | None, fallback: float) -> float:
     return fallback if value is None else value
-
-

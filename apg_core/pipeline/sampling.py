@@ -55,7 +55,9 @@ class PartSampler:
 
     def trajectory(self, request: LatentRequest) -> Trajectory:
         """The request as a trajectory at its start, to run alone or in a batch."""
-        guided = self._whole_input(request) if isinstance(request, WholeRequest) else self._part_input(request)
+        guided = (
+            self._whole_input(request) if isinstance(request, WholeRequest) else self._part_input(request)
+        )
         return Trajectory(
             self.denoiser,
             guided,
@@ -95,7 +97,9 @@ class PartSampler:
         )
 
     def _noised(self, history: Tensor, noise: HistoryNoise) -> Tensor:
-        generator = torch.Generator().manual_seed(noise.seed)  # on the CPU, so that every device draws the same
+        generator = torch.Generator().manual_seed(
+            noise.seed
+        )  # on the CPU, so that every device draws the same
         drawn = torch.randn(history.shape, generator=generator).to(self._device)
         return (1 - noise.sigma) * history + noise.sigma * drawn
 

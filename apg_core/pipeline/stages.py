@@ -109,7 +109,9 @@ class Stages(Protocol):
         """Larger share of surface cells that the mesh and the accepted parts have in common."""
         ...
 
-    def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> Awaitable[CleanedPart]:
+    def clean_part(
+        self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int
+    ) -> Awaitable[CleanedPart]:
         """Simplify and drop floaters; measure the cells that are left."""
         ...
 

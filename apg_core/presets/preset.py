@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +19,7 @@ from apg_core.presets.published import PUBLISHED_WEIGHTS, published_guidance
 from apg_core.protocol.options import GenerationOptions, GuidanceOptions
 from apg_core.protocol.prompt import Mode
 
+Background = Literal["rmbg", "plain", "auto"]
 DEFAULT_PRESET = "tiny"
 PRESET_FILE = "preset.yaml"
 MASK_MODES: frozenset[Mode] = frozenset({"image_mask", "image_mesh_mask"})
@@ -102,6 +104,7 @@ class _Own(BaseModel):
     guidance: _Guidance | None = None
     defaults: dict[str, bool | int | float | str] = {}
     weights: dict[str, WeightSource] = PUBLISHED_WEIGHTS
+    background: Background = "rmbg"
     random_seed: int | None = None
 
 
@@ -132,6 +135,7 @@ class Preset:
     end_threshold: float
     defaults: Mapping[str, bool | int | float | str]
     weights: Mapping[str, WeightSource]
+    background: Background
     random_seed: int | None
 
     @property
@@ -256,6 +260,7 @@ def _preset(name: str, folder: Path, file: _File) -> Preset:
         end_threshold=own.end_threshold,
         defaults=own.defaults,
         weights=own.weights,
+        background=own.background,
         random_seed=own.random_seed,
     )
 

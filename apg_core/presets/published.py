@@ -14,8 +14,16 @@ _GUIDANCE_4096 = {**_GUIDANCE_2048, "image": (2.0, 2.0), "mesh": (0.0, 3.0)}
 _NONCOMMERCIAL = "FAIR Noncommercial Research License"
 
 PUBLISHED_WEIGHTS: dict[str, Any] = {
-    "dit": {"files": ["autopartgen_dit.pth"], "repository": "facebook/autopartgen", "licence": _NONCOMMERCIAL},
-    "vae": {"files": ["autopartgen_vae.pth"], "repository": "facebook/autopartgen", "licence": _NONCOMMERCIAL},
+    "dit": {
+        "files": ["autopartgen_dit.pth"],
+        "repository": "facebook/autopartgen",
+        "licence": _NONCOMMERCIAL,
+    },
+    "vae": {
+        "files": ["autopartgen_vae.pth"],
+        "repository": "facebook/autopartgen",
+        "licence": _NONCOMMERCIAL,
+    },
     "image_encoder": {
         "files": ["model.safetensors", "dinov2_vitl14_reg4_pretrain.pth"],
         "repository": "facebook/dinov2-with-registers-large",
