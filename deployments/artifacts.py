@@ -52,9 +52,8 @@ class ArtifactStore:
         try:
             self._write(key, content)
         except OSError as error:
-            raise OutputError(
-                f"{name} could not be written to the artifact store: {_reason(error)}"
-            ) from error
+            reason = error.strerror or type(error).__name__
+            raise OutputError(f"{name} could not be written to the artifact store: {reason}") from error
         return StoredArtifact(
             name=name,
             key=key,
