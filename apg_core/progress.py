@@ -111,9 +111,7 @@ class OnTerminal:
         self._console.print(f"part {part.facts.index + 1}{label}: {faces:,} faces, {self._seconds():.1f} s")
 
     def region_failed(self, region: FailedRegion) -> None:
-        self._console.print(
-            f"label {region.label}: no part after {region.attempts} attempts ({region.reason})"
-        )
+        self._console.print(f"label {region.label}: no part after {region.attempts} attempts ({region.reason})")
 
     def done(self, manifest: Manifest) -> None:
         for warning in manifest.warnings:

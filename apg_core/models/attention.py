@@ -61,7 +61,9 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads = heads
-        self._stacked, names = ("to_qkv", ("to_q", "to_k", "to_v")) if context_width is None else ("to_kv", ("to_k", "to_v"))
+        self._stacked, names = (
+            ("to_qkv", ("to_q", "to_k", "to_v")) if context_width is None else ("to_kv", ("to_k", "to_v"))
+        )
         self._published = names
         if context_width is not None:
             self.to_q = nn.Linear(width, width, bias=False)
@@ -157,9 +159,7 @@ class Block(nn.Module):
             self.attn1 = Attention(width, heads, head_norm=head_norm)
         self._crosses = [f"{index}" for index, _ in enumerate(context_widths, start=2)]
         for index, context_width in zip(self._crosses, context_widths, strict=True):
-            cross = Attention(
-                width, heads, context_width=context_width, head_norm=head_norm, norm_context=norm_context
-            )
+            cross = Attention(width, heads, context_width=context_width, head_norm=head_norm, norm_context=norm_context)
             setattr(self, f"norm{index}", LayerNorm(width))
             setattr(self, f"attn{index}", cross)
         setattr(self, ff_norm, LayerNorm(width))

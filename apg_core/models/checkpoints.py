@@ -50,18 +50,14 @@ def read_state_dict(path: Path) -> StateDict:
         WeightsMismatchError: the file is broken, or holds something else than tensors.
     """
     if not path.is_file():
-        raise WeightsMissingError(
-            f"no weight file at {path}; run `apg fetch-weights` or name the right folder"
-        )
+        raise WeightsMissingError(f"no weight file at {path}; run `apg fetch-weights` or name the right folder")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
-        raise WeightsMismatchError(
-            f"{path.name} cannot be read as tensors ({reason}); fetch it again"
-        ) from error
+        raise WeightsMismatchError(f"{path.name} cannot be read as tensors ({reason}); fetch it again") from error
     if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
         content = content["model"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
@@ -86,9 +82,7 @@ def assign_weights(module: nn.Module, state: StateDict, *, source: str) -> None:
     if problems:
         more = f" and {len(problems) - NAMED_KEYS} more" if len(problems) > NAMED_KEYS else ""
         named = "; ".join(problems[:NAMED_KEYS])
-        raise WeightsMismatchError(
-            f"{source} is not the weights of this {type(module).__name__}: {named}{more}"
-        )
+        raise WeightsMismatchError(f"{source} is not the weights of this {type(module).__name__}: {named}{more}")
     module.load_state_dict(state, strict=True, assign=True)
 
 

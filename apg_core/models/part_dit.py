@@ -45,9 +45,7 @@ class DitContext:
         """One row for each pair of indices."""
         return DitContext(
             image=tuple((_rows(key, image_rows), _rows(value, image_rows)) for key, value in self.image),
-            geometry=tuple(
-                (_rows(key, geometry_rows), _rows(value, geometry_rows)) for key, value in self.geometry
-            ),
+            geometry=tuple((_rows(key, geometry_rows), _rows(value, geometry_rows)) for key, value in self.geometry),
             history=_rows(self.history, geometry_rows),
         )
 
@@ -100,7 +98,9 @@ class PartDit(nn.Module):
             Block(
                 width,
                 config.num_attention_heads,
-                context_widths=(image_width, channels) if index < config.token_cross_attention_layer else (image_width,),
+                context_widths=(image_width, channels)
+                if index < config.token_cross_attention_layer
+                else (image_width,),
                 head_norm=True,
                 ff_norm="norm_ff",
                 skip=index > middle,
@@ -141,7 +141,10 @@ class PartDit(nn.Module):
         return tuple(block.attn3.keys_values(tokens) for block in crossed), history
 
     def context(
-        self, image: Float[Tensor, "B T 2X"], geometry: GeometrySlots, sigma: Float[Tensor, "B S"] | None = None
+        self,
+        image: Float[Tensor, "B T 2X"],
+        geometry: GeometrySlots,
+        sigma: Float[Tensor, "B S"] | None = None,
     ) -> DitContext:
         """All that the steps of B trajectories share."""
         keys_values, history = self.geometry_context(geometry, sigma)

@@ -39,10 +39,6 @@ class ShapeCodec:
 
         def field(queries: np.ndarray) -> np.ndarray:
             chunks = torch.tensor(queries, device=self._device).split(self._queries_at_once)
-            return (
-                torch.cat([self._vae.field(context, chunk[None])[0].float() for chunk in chunks])
-                .cpu()
-                .numpy()
-            )
+            return torch.cat([self._vae.field(context, chunk[None])[0].float() for chunk in chunks]).cpu().numpy()
 
         return narrow_band(field, Grid(options.grid_size))

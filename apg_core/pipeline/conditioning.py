@@ -32,9 +32,7 @@ class ImagePreparer:
             MaskError: a label has no pixel left in the image.
         """
         rgba, warning = self._on_transparent(image, remove_background)
-        regions = (
-            () if mask is None else tuple(prepare_region(rgba, mask, label, self._size) for label in labels)
-        )
+        regions = () if mask is None else tuple(prepare_region(rgba, mask, label, self._size) for label in labels)
         return PreparedImages(prepare_whole(rgba, self._size), regions, warning)
 
     def _on_transparent(self, image: Image, remove_background: bool) -> tuple[RgbaImage, str | None]:
@@ -50,19 +48,19 @@ class FeatureExtractor:
     """Turns prepared images into the encoder's tokens."""
 
     def __init__(self, encoder: ImageEncoder) -> None:
-        self._encoder = encoder
+        self.encoder = encoder
 
     @property
     def input_size(self) -> int:
         """Pixels along an edge of a prepared image."""
-        return self._encoder.config.input_image_size
+        return self.encoder.config.input_image_size
 
     @torch.inference_mode()
     def extract(self, images: Sequence[RgbImage]) -> list[FeatureArray]:
         """Features of each image, in one batch."""
-        device = next(self._encoder.parameters()).device
+        device = next(self.encoder.parameters()).device
         pixels = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / WHITE
-        return list(self._encoder(pixels).float().cpu().numpy())
+        return list(self.encoder(pixels).float().cpu().numpy())
 
     def dropped(self) -> FeatureArray:
         """Features of the all-zero image: what the denoiser sees in place of an image that is left out."""

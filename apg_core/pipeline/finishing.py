@@ -51,9 +51,7 @@ def finish_parts(parts: Sequence[AcceptedPart], options: GenerationOptions) -> l
         meshes = connected_scene(meshes)
     if options.smooth_iters > 0:
         meshes = [smooth(mesh, options.smooth_iters) for mesh in meshes]
-    kept = [
-        AcceptedPart(part.facts, mesh) for part, mesh in zip(parts, meshes, strict=True) if not mesh.is_empty
-    ]
+    kept = [AcceptedPart(part.facts, mesh) for part, mesh in zip(parts, meshes, strict=True) if not mesh.is_empty]
     if len(kept) < len(parts):
         log.info("scene cleanup dropped whole parts", extra={"dropped": len(parts) - len(kept)})
     return kept
@@ -94,9 +92,7 @@ def _mask_files(
     mask: Labels, parts: Sequence[AcceptedPart], colours: Sequence[tuple[int, int, int, int]]
 ) -> Iterator[Artifact]:
     by_label = {part.facts.label: colour for part, colour in zip(parts, colours, strict=True)}
-    yield Artifact(
-        "mask_colored.png", _png(coloured_mask(mask, {k: v for k, v in by_label.items() if k is not None}))
-    )
+    yield Artifact("mask_colored.png", _png(coloured_mask(mask, {k: v for k, v in by_label.items() if k is not None})))
     palette = [
         {"part": part.facts.index, "label": part.facts.label, "rgba": list(colour), "file": part.facts.file}
         for part, colour in zip(parts, colours, strict=True)
@@ -127,8 +123,7 @@ def _manifest(
         weights=dict(provenance.weights),
         versions={name: importlib.metadata.version(name) for name in NAMED_PACKAGES},
         parts=tuple(
-            PartEntry(**part.facts.model_dump(), file=part.facts.file, mesh=measure(part.mesh))
-            for part in parts
+            PartEntry(**part.facts.model_dump(), file=part.facts.file, mesh=measure(part.mesh)) for part in parts
         ),
         failed_regions=ending.failed_regions,
         stop_reason=ending.stop_reason,

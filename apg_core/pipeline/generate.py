@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+import numpy as np
+
 
 from apg_core.geometry.normalise import Placement, normalise
 from apg_core.geometry.overlap import SurfaceCells
@@ -127,9 +129,7 @@ async def generate(
 
 
 class _Generation:
-    def __init__(
-        self, prompt: Prompt, options: GenerationOptions, preset: Preset, stages: Stages, sink: Sink
-    ) -> None:
+    def __init__(self, prompt: Prompt, options: GenerationOptions, preset: Preset, stages: Stages, sink: Sink) -> None:
         self.prompt = prompt
         self.options = options
         self.preset = preset
@@ -172,9 +172,7 @@ class _Generation:
     async def _see(self, labels: list[int] | None) -> _Seen:
         if isinstance(self.prompt, MeshPrompt):
             return _Seen()
-        mask = (
-            self.prompt.mask if isinstance(self.prompt, MaskedImagePrompt | MaskedImageMeshPrompt) else None
-        )
+        mask = self.prompt.mask if isinstance(self.prompt, MaskedImagePrompt | MaskedImageMeshPrompt) else None
         await self.sink.stage(JobStage.BACKGROUND)
         prepared = await self.clock(
             "background",
@@ -265,9 +263,7 @@ class _Generation:
         overlap = await self.clock("overlap", self.stages.measure_overlap(mesh, cells))
         if session.is_duplicate(overlap):
             return Outcome.DUPLICATE, None, cells
-        cleaned = await self.clock(
-            "cleanup", self.stages.clean_part(mesh, self.options, self.options.iou_grid_size)
-        )
+        cleaned = await self.clock("cleanup", self.stages.clean_part(mesh, self.options, self.options.iou_grid_size))
         facts = PartFacts(
             index=attempt.index,
             label=attempt.label,
@@ -284,10 +280,9 @@ class _Generation:
         scales = self.preset.part_guidance(self.prompt.mode, self.options)
         noise = None
         if self.options.infer_sigma_history > 0 and has_parts:
-            seed = draw_seed(
-                self.options.seed, Draw.HISTORY_NOISE, part=attempt.step, attempt=attempt.attempt
-            )
-            noise = HistoryNoise(self.options.infer_sigma_history, seed)
+            seed = draw_seed(self.options.seed, Draw.HISTORY_NOISE, part=attempt.step, attempt=attempt.attempt)
+            drawn = np.random.default_rng(seed).standard_normal(history.shape, np.float32)
+            noise = HistoryNoise(self.options.infer_sigma_history, drawn)
         return PartRequest(
             features=seen.whole,
             region_features=seen.regions[attempt.step] if attempt.label is not None else None,

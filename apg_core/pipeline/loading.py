@@ -44,13 +44,11 @@ def pick_device(name: str | None = None) -> torch.device:
 class ModelLoader:
     """Builds a preset's networks with their weights: bf16 on a GPU, fp32 on a CPU."""
 
-    def __init__(
-        self, preset: Preset, *, device: torch.device, checkpoints: Sequence[Path] = (CHECKPOINTS,)
-    ) -> None:
+    def __init__(self, preset: Preset, *, device: torch.device, checkpoints: Sequence[Path] = (CHECKPOINTS,)) -> None:
         self.preset = preset
         self.device = device
         self._checkpoints = tuple(checkpoints)
-        self._dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+        self._dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
 
     def denoiser(self) -> PartDit:
         """The part denoiser."""
@@ -75,9 +73,7 @@ class ModelLoader:
         if self.preset.background == "auto" and self._path("background") is None:
             return PlainBackgroundRemover()
         return _ReadAtFirstUse(
-            lambda: NeuralBackgroundRemover(
-                self._load("background", BackgroundNet, dtype=torch.float32), self.device
-            )
+            lambda: NeuralBackgroundRemover(self._load("background", BackgroundNet, dtype=torch.float32), self.device)
         )
 
     def weight_hashes(self) -> dict[str, str]:
@@ -93,9 +89,7 @@ class ModelLoader:
         except WeightsMissingError:
             return None
 
-    def _load(
-        self, network: str, build: Callable[[], Network], *, dtype: torch.dtype | None = None
-    ) -> Network:
+    def _load(self, network: str, build: Callable[[], Network], *, dtype: torch.dtype | None = None) -> Network:
         if self.preset.random_seed is not None:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(self.preset.random_seed)

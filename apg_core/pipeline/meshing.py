@@ -18,9 +18,7 @@ class MeshWorker:
 
     def sample_surface(self, mesh: TriangleMesh, seed: int) -> Surface:
         """Points and farthest points for encoding; the all-zero surface for the empty mesh."""
-        return (
-            zero_surface(self._sampling) if mesh.is_empty else sample_surface(mesh, self._sampling, seed=seed)
-        )
+        return zero_surface(self._sampling) if mesh.is_empty else sample_surface(mesh, self._sampling, seed=seed)
 
     def extract(self, band: NarrowBand, options: DecodeOptions) -> TriangleMesh:
         """The surface within a narrow band."""

@@ -46,9 +46,7 @@ def foreground_box(rgba: RgbaImage) -> CropBox:
     (x0, x1), (y0, y1) = columns[[0, -1]].tolist(), rows[[0, -1]].tolist()
     half = int(CROP_MARGIN * max(x1 - x0, y1 - y0)) // 2
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    box = CropBox(
-        max(int(x - half), 0), max(int(y - half), 0), min(int(x + half), width), min(int(y + half), height)
-    )
+    box = CropBox(max(int(x - half), 0), max(int(y - half), 0), min(int(x + half), width), min(int(y + half), height))
     return whole if box.left >= box.right or box.top >= box.bottom else box
 
 

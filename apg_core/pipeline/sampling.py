@@ -55,9 +55,7 @@ class PartSampler:
 
     def trajectory(self, request: LatentRequest) -> Trajectory:
         """The request as a trajectory at its start, to run alone or in a batch."""
-        guided = (
-            self._whole_input(request) if isinstance(request, WholeRequest) else self._part_input(request)
-        )
+        guided = self._whole_input(request) if isinstance(request, WholeRequest) else self._part_input(request)
         return Trajectory(
             self.denoiser,
             guided,
@@ -97,11 +95,7 @@ class PartSampler:
         )
 
     def _noised(self, history: Tensor, noise: HistoryNoise) -> Tensor:
-        generator = torch.Generator().manual_seed(
-            noise.seed
-        )  # on the CPU, so that every device draws the same
-        drawn = torch.randn(history.shape, generator=generator).to(self._device)
-        return (1 - noise.sigma) * history + noise.sigma * drawn
+        return (1 - noise.sigma) * history + noise.sigma * self._tensor(noise.noise)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         # A copy: arrays from another process are read-only, and torch wants to own what it wraps.

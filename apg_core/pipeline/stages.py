@@ -31,10 +31,10 @@ class PreparedImages:
 
 @dataclass(frozen=True, eq=False)
 class HistoryNoise:
-    """Noise mixed into the history, and told to the network: share in [0, 1] and the seed of its draw."""
+    """Noise mixed into the history, and told to the network: its share in [0, 1], and standard normal values."""
 
     sigma: float
-    seed: int
+    noise: LatentArray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -109,9 +109,7 @@ class Stages(Protocol):
         """Larger share of surface cells that the mesh and the accepted parts have in common."""
         ...
 
-    def clean_part(
-        self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int
-    ) -> Awaitable[CleanedPart]:
+    def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> Awaitable[CleanedPart]:
         """Simplify and drop floaters; measure the cells that are left."""
         ...
 

@@ -90,7 +90,5 @@ def _fetch(repository: str, name: str, folder: Path) -> Path:
     except OSError as error:
         raise OutputError(f"cannot write weights into {folder}: {error.strerror or error}") from error
     if expected is not None and path.stat().st_size != expected:
-        raise SetupError(
-            f"{path} has {path.stat().st_size} bytes, its repository says {expected}; fetch it again"
-        )
+        raise SetupError(f"{path} has {path.stat().st_size} bytes, its repository says {expected}; fetch it again")
     return path

@@ -23,7 +23,7 @@ IsosurfaceBackend = Literal["auto", "diso", "skimage"]
 class _Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -134,7 +134,13 @@ class OutputOptions(_Options):
 
 
 class GenerationOptions(
-    SamplingOptions, GuidanceOptions, StoppingRules, DecodeOptions, CleanupOptions, InputOptions, OutputOptions
+    SamplingOptions,
+    GuidanceOptions,
+    StoppingRules,
+    DecodeOptions,
+    CleanupOptions,
+    InputOptions,
+    OutputOptions,
 ):
     """All options of one generation, flat."""
 

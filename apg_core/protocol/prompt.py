@@ -61,9 +61,7 @@ class MaskedImageMeshPrompt:
 Prompt = ImagePrompt | MeshPrompt | ImageMeshPrompt | MaskedImagePrompt | MaskedImageMeshPrompt
 
 
-def make_prompt(
-    image: Image | None = None, mesh: TriangleMesh | None = None, mask: Labels | None = None
-) -> Prompt:
+def make_prompt(image: Image | None = None, mesh: TriangleMesh | None = None, mask: Labels | None = None) -> Prompt:
     """The prompt type that these inputs make.
 
     Raises:
