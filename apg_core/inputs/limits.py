@@ -1,0 +1,60 @@
+"""How large an input may be, and how its bytes are fetched within that."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from apg_core.errors import InputError, LimitError
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class InputLimits(BaseModel):
+    """The largest inputs that this installation accepts, each checked before the memory for it is taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    upload_bytes: Count = 64 * 2**20
+    """Size of one file."""
+    image_pixels: Count = 50_000_000
+    """Width times height of an image or mask; a phone's 48 megapixels pass."""
+    mask_regions: Count = 64
+    """Distinct labels of a mask, background not counted."""
+    mesh_vertices: Count = 5_000_000
+    """Vertices of a mesh, each instance of a shared one counted."""
+    mesh_faces: Count = 5_000_000
+    """Triangles of a mesh, each instance of a shared one counted."""
+    mesh_entries: Count = 1_000_000
+    """Values in a glTF's JSON: nodes, accessors and the like, not coordinates."""
+
+
+def check_limit(what: str, value: int, limit: int, *, field: str) -> None:
+    """Refuse a value above its limit, naming both.
+
+    Raises:
+        LimitError: above the limit.
+    """
+    if value > limit:
+        raise LimitError(f"{what}: {value:,}, and the limit is {limit:,}; make it smaller", field=field)
+
+
+def read_bytes(source: Path | bytes, limits: InputLimits, *, field: str, refusal: type[InputError]) -> bytes:
+    """The whole content of a file, or the bytes themselves, once the size is known to be allowed.
+
+    Raises:
+        LimitError: larger than `upload_bytes`.
+        InputError: of type `refusal`; empty, or a path that cannot be read.
+    """
+    if isinstance(source, Path):
+        try:
+            check_limit(f"bytes of the {field} file", source.stat().st_size, limits.upload_bytes, field=field)
+            data = source.read_bytes()
+        except OSError as error:
+            raise refusal(f"cannot read {source}: {error.strerror or error}", field=field) from error
+    else:
+        data = source
+    check_limit(f"bytes of the {field} file", len(data), limits.upload_bytes, field=field)
+    if not data:
+        raise refusal(f"the {field} file is empty (0 bytes); send the file's content", field=field)
+    return data
