@@ -1,0 +1,35 @@
+# The same commands everywhere: on a laptop and in CI.
+BIN := .venv/bin
+
+.PHONY: install demo test check lock bench clean
+
+install: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml scripts/install.sh
+	sh scripts/install.sh
+	touch $@
+
+demo: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
+
+test: install
+	$(BIN)/pytest -q
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# torch's CUDA packages are left out: on a GPU machine torch brings its own, on a CPU machine they are gigabytes.
+lock: install
+	$(BIN)/uv pip compile -q pyproject.toml --extra dev \
+		--universal --python-version 3.11 --no-annotate --no-header -o requirements.lock.tmp
+	grep -vE '^(nvidia|cuda|triton)[-a-z0-9]*=' requirements.lock.tmp > requirements.lock
+	rm requirements.lock.tmp
+
+bench: install
+	$(BIN)/python -m benchmarks.run
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Makes .venv from the lock, with a CPU build of torch where there is no NVIDIA GPU.
+set -eu
+cd "$(dirname "$0")/.."
+
+torch="$(grep -E '^torch==' requirements.lock)"
+torch="${torch%% *}"
+
+for python in ${PYTHON:-python3 python3.12 python3.13 python3.11}; do
+  if "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then found="$python"; break; fi
+done
+if [ -z "${found:-}" ]; then
+  echo "no Python 3.11, 3.12 or 3.13 found; install one, or name it: make PYTHON=/path/to/python" >&2
+  exit 1
+fi
+
+[ -x .venv/bin/python ] || "$found" -m venv .venv
+pip=".venv/bin/python -m pip --disable-pip-version-check"
+
+if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
+  if [ "$(uname)" = Linux ] && ! nvidia-smi -L >/dev/null 2>&1; then
+    # A wheel that pip was told about, else the CPU build that uv knows where to get, else whatever pip finds.
+    $pip install -q --no-index --no-deps "$torch" 2>/dev/null ||
+      { $pip install -q uv && .venv/bin/uv pip install -q --python .venv/bin/python --torch-backend cpu "$torch"; } ||
+      { echo "no CPU build of $torch found; installing the default one, which may bring CUDA packages" >&2
+        $pip install "$torch"; }
+  else
+    $pip install "$torch"
+  fi
+fi
+
+$pip install -q -r requirements.lock
+$pip install -q --no-deps -e .
