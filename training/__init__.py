@@ -1,0 +1,1 @@
+"""Training of the `tiny` preset on procedural objects, and the evaluation that judges any preset."""

@@ -1,0 +1,1 @@
+"""Procedural everyday objects made of closed analytic solids, batched as tensors."""
