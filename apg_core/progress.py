@@ -5,7 +5,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bars, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 
 from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, Manifest
 from apg_core.protocol.job import JobStage

@@ -37,7 +37,9 @@ class Trajectory:
         sigma_floor: float = 0.0,
     ) -> None:
         device = guided.images.device
-        context = DitContext(denoiser.image_context(guided.images), *denoiser.geometry_context(guided.geometries, guided.sigma))
+        context = DitContext(
+            denoiser.image_context(guided.images), *denoiser.geometry_context(guided.geometries, guided.sigma)
+        )
         self.context = context.take([row.image for row in guided.rows], [row.geometry for row in guided.rows])
         self.weights = torch.tensor([row.weight for row in guided.rows], dtype=torch.float32, device=device)
         self.steps = steps
@@ -149,7 +151,9 @@ class TrajectoryBatch:
         counts = [member.rows for member in members]
         noisy = torch.cat([member.latents.expand(member.rows, -1, -1) for member in members])
         timesteps = torch.tensor([member.timestep for member in members], device=noisy.device)
-        velocities = self._denoiser(noisy, timesteps.repeat_interleave(torch.tensor(counts, device=noisy.device)), context)
+        velocities = self._denoiser(
+            noisy, timesteps.repeat_interleave(torch.tensor(counts, device=noisy.device)), context
+        )
         return velocities.split(counts)
 
 

@@ -11,7 +11,6 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-
 from apg_core.geometry.normalise import Placement, normalise
 from apg_core.geometry.overlap import SurfaceCells
 from apg_core.pipeline.prepare import mask_regions
