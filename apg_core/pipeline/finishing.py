@@ -77,12 +77,13 @@ def artifacts(
     meshes = [part.mesh for part in parts]
     for part, colour in zip(parts, colours, strict=True):
         yield Artifact(part.facts.file, part_glb(part.mesh, colour=colour))
-    yield Artifact("mesh_combined.glb", scene_glb(meshes, colours))
+    if parts:
+        yield Artifact("mesh_combined.glb", scene_glb(meshes, colours))
     if whole is not None and not whole.is_empty:
         yield Artifact("whole.glb", whole_glb(whole))
     if isinstance(prompt, MaskedImagePrompt | MaskedImageMeshPrompt) and options.visualize_mask:
         yield from _mask_files(prompt.mask, parts, colours)
-    if options.preview:
+    if options.preview and parts:
         yield Artifact("preview.png", _png(preview(meshes, colours, picture=ending.prepared)))
     manifest = _manifest(ending, parts, prompt=prompt, options=options, provenance=provenance)
     yield Artifact("manifest.json", manifest.model_dump_json(indent=2, by_alias=True).encode() + b"\n")
