@@ -21,6 +21,8 @@ FLOATER_SHARE = 0.01  # of a part's area; components below it are dropped
 TOUCHING = 0.001  # length; pieces this near to each other are connected
 # Taubin's two passes: one that shrinks, one that grows a little more, so that the volume stays.
 SHRINK, GROW = 0.5, 0.53
+# A gentle push may stop far above the target: then the next harder one is tried, up to the library's own default.
+HARDER_PUSHES, ENOUGH = (3.0, 5.0, 7.0), 1.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +126,15 @@ def _reached(pairs: Int[np.ndarray, "E 2"], *, components: int, start: range) ->
 def _fast_simplification(mesh: TriangleMesh, target: int, aggressiveness: float) -> TriangleMesh:
     import fast_simplification
 
-    vertices, faces = fast_simplification.simplify(
-        mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), target_count=target, agg=aggressiveness
-    )
-    return TriangleMesh(vertices, faces)
+    reduced = mesh
+    for push in (aggressiveness, *(level for level in HARDER_PUSHES if level > aggressiveness)):
+        vertices, faces = fast_simplification.simplify(
+            mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), target_count=target, agg=push
+        )
+        reduced = TriangleMesh(vertices, faces)
+        if len(faces) <= target * ENOUGH:
+            break
+    return reduced
 
 
 def _pymeshlab(mesh: TriangleMesh, target: int, _aggressiveness: float) -> TriangleMesh:
