@@ -73,9 +73,7 @@ def _unreachable_is_store_error() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise StoreError("the job store cannot be reached; try again shortly") from error
     except DatabaseError as error:
-        if (
-            type(error) is DatabaseError
-        ):  # SQLite: not a database, or a damaged one; subclasses are our mistakes
+        if type(error) is DatabaseError:  # SQLite: not a database, or a damaged one; subclasses are our mistakes
             raise StoreError("the job store cannot be read") from error
         raise
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum, auto
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from apg_core.protocol.job import JobStage, JobStatus, Problem
@@ -26,6 +26,7 @@ from deployments.jobs.records import (
     Tally,
 )
 from deployments.jobs.rows import JobRow, add_event, insert_artifacts, public_artifact, records_of
+from deployments.jobs.tables import artifacts as artifacts_table
 from deployments.jobs.tables import jobs, parts
 
 
@@ -91,9 +92,7 @@ class JobLeases:
             rows = connection.execute(query).all()
         return _states(leases, rows)
 
-    def report(
-        self, lease: Lease, *, stage: JobStage, progress: float, parts_total: int | None = None
-    ) -> None:
+    def report(self, lease: Lease, *, stage: JobStage, progress: float, parts_total: int | None = None) -> None:
         """Tell how far the job is; its progress never falls."""
         values: dict[str, object] = {"stage": stage, "progress": _not_below(progress)}
         if parts_total is not None:
@@ -120,13 +119,9 @@ class JobLeases:
         try:
             with self._database.writing() as connection:
                 row = _change(connection, lease, values)
-                connection.execute(
-                    insert(parts).values(job_id=lease.job_id, part=part.index, facts=part.facts)
-                )
+                connection.execute(insert(parts).values(job_id=lease.job_id, part=part.index, facts=part.facts))
                 insert_artifacts(connection, lease.job_id, [mesh, *hidden])
-                add_event(
-                    connection, row, kind="part", at=self._clock(), part=public_artifact(lease.job_id, mesh)
-                )
+                add_event(connection, row, kind="part", at=self._clock(), part=public_artifact(lease.job_id, mesh))
         except IntegrityError as error:
             raise LeaseLostError(f"part {part.index} of job {lease.job_id} is there already") from error
 
@@ -146,7 +141,10 @@ class JobLeases:
         artifacts: Iterable[StoredArtifact] = (),
         tally: Tally | None = None,
     ) -> None:
-        """End the job; nothing changes it afterwards."""
+        """End the job; nothing changes it afterwards.
+
+        A success has exactly the artifacts that are given here; another ending keeps those of its accepted parts.
+        """
         now = self._clock()
         values: dict[str, object] = {
             "status": JobStatus(outcome),
@@ -161,6 +159,9 @@ class JobLeases:
             values["progress"] = 1.0
         with self._database.writing() as connection:
             row = _change(connection, lease, values)
+            if outcome == "succeeded":  # what was early is replaced by what is final, and what was dropped goes
+                early = (artifacts_table.c.job_id == lease.job_id) & ~artifacts_table.c.name.startswith(".")
+                connection.execute(delete(artifacts_table).where(early))
             insert_artifacts(connection, lease.job_id, artifacts)
             add_event(connection, row, kind=outcome, at=now)
             tallies.add(connection, {**end_tally(row, now), **(tally or {})})
@@ -214,9 +215,7 @@ def _claim(connection: Connection, row: JobRow) -> Claim:
 
 
 def _change(connection: Connection, lease: Lease, values: Mapping[str, object]) -> JobRow:
-    row = connection.execute(
-        update(jobs).where(_held_by([lease])).values(values).returning(*jobs.c)
-    ).one_or_none()
+    row = connection.execute(update(jobs).where(_held_by([lease])).values(values).returning(*jobs.c)).one_or_none()
     if row is None:
         raise LeaseLostError(f"job {lease.job_id} is not held by this runner any more")
     return row

@@ -39,9 +39,7 @@ def records_of(connection: Connection, rows: JobRows) -> tuple[JobRecord, ...]:
     query = select(artifacts).where(artifacts.c.job_id.in_(found)).order_by(artifacts.c.name)
     for one in connection.execute(query):
         found[one.job_id].append(
-            StoredArtifact(
-                name=one.name, key=one.key, media_type=one.media_type, bytes=one.bytes, sha256=one.sha256
-            )
+            StoredArtifact(name=one.name, key=one.key, media_type=one.media_type, bytes=one.bytes, sha256=one.sha256)
         )
     return tuple(_record(row, found[row.id], _queue_position(connection, row)) for row in rows)
 
@@ -53,9 +51,7 @@ def insert_artifacts(connection: Connection, job_id: str, stored: Iterable[Store
         put_row(connection, artifacts, key={"job_id": job_id, "name": one.name}, values=values)
 
 
-def add_event(
-    connection: Connection, row: JobRow, *, kind: EventType, at: float, part: Artifact | None = None
-) -> None:
+def add_event(connection: Connection, row: JobRow, *, kind: EventType, at: float, part: Artifact | None = None) -> None:
     """Add the next event of a job; `row` is its row of `jobs` after the change that the event tells of."""
     event = Event(
         id=row.last_event + 1,

@@ -73,9 +73,7 @@ class JobStore:
         with self._database.reading() as connection:
             return records_of(connection, [_find(connection, job_id, owner)])[0]
 
-    def page(
-        self, owner: str, *, limit: int, before: int | None = None, status: JobStatus | None = None
-    ) -> RecordPage:
+    def page(self, owner: str, *, limit: int, before: int | None = None, status: JobStatus | None = None) -> RecordPage:
         """The owner's jobs, newest first, from those older than number `before`."""
         query = select(jobs).where(jobs.c.owner == owner, ~jobs.c.deleted)
         if before is not None:
@@ -111,6 +109,11 @@ class JobStore:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
             return JobStatus(row.status).is_terminal
 
+    def remove(self, job_id: str) -> None:
+        """Remove a hidden job whose artifacts are gone."""
+        with self._database.writing() as connection:
+            connection.execute(delete(jobs).where(jobs.c.id == job_id, jobs.c.deleted))
+
     def events_after(self, job_id: str, owner: str, after: int) -> EventPage:
         """Events of a job that come after number `after`."""
         with self._database.reading() as connection:
@@ -133,9 +136,7 @@ class JobStore:
     def _earlier(self, connection: Connection, owner: str, key: IdempotencyKey) -> JobRecord | None:
         since = self._clock() - IDEMPOTENCY_SECONDS
         mine = (idempotency.c.owner == owner) & (idempotency.c.key == key.key)
-        row = connection.execute(
-            select(idempotency).where(mine, idempotency.c.created_at > since)
-        ).one_or_none()
+        row = connection.execute(select(idempotency).where(mine, idempotency.c.created_at > since)).one_or_none()
         if row is None:
             return None
         if row.body_sha256 != key.body_sha256:
@@ -204,6 +205,4 @@ def _check_room(connection: Connection, owner: str, limits: QueueLimits) -> None
         raise QueueFullError(f"the queue is full ({queued} jobs); try again later")
     mine = connection.execute(counted.where(jobs.c.owner == owner, jobs.c.status.in_(_OPEN))).scalar_one()
     if mine >= limits.per_owner:
-        raise TooManyJobsError(
-            f"this key has {mine} unfinished jobs, and may have {limits.per_owner}; wait for one"
-        )
+        raise TooManyJobsError(f"this key has {mine} unfinished jobs, and may have {limits.per_owner}; wait for one")

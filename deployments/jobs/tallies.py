@@ -26,9 +26,7 @@ class Readings:
     oldest_queued_at: float | None = None
 
 
-def observed(
-    name: str, value: float, *, bounds: tuple[float, ...] = SECONDS_BOUNDS, label: str = ""
-) -> Tally:
+def observed(name: str, value: float, *, bounds: tuple[float, ...] = SECONDS_BOUNDS, label: str = "") -> Tally:
     """What one observation of a histogram adds: its bucket and its sum."""
     bound = next((one for one in bounds if value <= one), float("inf"))
     prefix = f"{label}|" if label else ""
@@ -53,9 +51,7 @@ def read(database: Database) -> Readings:
         totals: dict[str, dict[str, float]] = {}
         for row in connection.execute(select(tallies)):
             totals.setdefault(row.name, {})[row.label] = row.value
-        counted = (
-            select(jobs.c.status, func.count().label("jobs")).where(~jobs.c.deleted).group_by(jobs.c.status)
-        )
+        counted = select(jobs.c.status, func.count().label("jobs")).where(~jobs.c.deleted).group_by(jobs.c.status)
         by_status = {JobStatus(row.status): row.jobs for row in connection.execute(counted)}
         oldest = select(func.min(jobs.c.created_at)).where(jobs.c.status == JobStatus.QUEUED)
         return Readings(totals, by_status, connection.execute(oldest).scalar())

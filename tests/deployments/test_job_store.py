@@ -6,9 +6,9 @@ import uuid
 from pathlib import Path
 
 import pytest
-from conftest import Clock
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
+from support.clocks import Clock
 
 from apg_core.protocol.job import JobStage, JobStatus, Problem
 from deployments.errors import (
@@ -60,9 +60,7 @@ class Service:
     def submission(
         self, owner: str = "ann", *, key: IdempotencyKey | None = None, limits: QueueLimits = ROOMY
     ) -> Submission:
-        new = NewJob(
-            id=uuid.uuid4().hex, owner=owner, mode="image", seed=2**62, options={"seed": 1}, inputs={}
-        )
+        new = NewJob(id=uuid.uuid4().hex, owner=owner, mode="image", seed=2**62, options={"seed": 1}, inputs={})
         return self.store.submit(new, limits=limits, idempotency=key)
 
     def accept(self, claim_lease: object, index: int) -> None:
@@ -76,9 +74,7 @@ class Service:
 
 
 def stored(name: str) -> StoredArtifact:
-    return StoredArtifact(
-        name=name, key=f"k/{name}", media_type="model/gltf-binary", bytes=3, sha256="0" * 64
-    )
+    return StoredArtifact(name=name, key=f"k/{name}", media_type="model/gltf-binary", bytes=3, sha256="0" * 64)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The HTTP interface: a plain FastAPI application over the stores, without Ray."""

@@ -1,0 +1,95 @@
+"""Routes about the service itself: models, limits, health, metrics."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+
+from apg_core.presets import list_presets
+from deployments.http.metrics import exposition
+from deployments.http.problems import documented
+from deployments.http.service import OwnerDep, ServiceDep
+from deployments.jobs import tallies
+from deployments.limits import ServiceLimits
+
+router = APIRouter(tags=["service"])
+
+
+class Model(BaseModel):
+    """A preset: sizes, weights, defaults."""
+
+    name: str
+    description: str
+    loaded: bool
+    """Whether this service runs it."""
+    precision: str | None
+    """What its weights are held in, where it is loaded."""
+    latent_tokens: int
+    licence: str
+    weight_licences: dict[str, str]
+    """Licence of each network's weights."""
+
+
+class Models(BaseModel):
+    """All presets that are known here."""
+
+    models: list[Model]
+
+
+class Health(BaseModel):
+    """That the service is well."""
+
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/v1/models", summary="List models", responses=documented())
+def list_models(service: ServiceDep, _: OwnerDep) -> Models:
+    """Presets, the loaded one first."""
+    others = [preset for preset in list_presets() if preset.name != service.preset.name]
+    return Models(
+        models=[
+            Model(
+                name=preset.name,
+                description=preset.description,
+                loaded=preset is service.preset,
+                precision=service.precision if preset is service.preset else None,
+                latent_tokens=preset.num_latents,
+                licence=preset.licence,
+                weight_licences={network: source.licence for network, source in preset.weights.items()},
+            )
+            for preset in (service.preset, *others)
+        ]
+    )
+
+
+@router.get("/v1/limits", summary="Look at the limits", responses=documented())
+def get_limits(service: ServiceDep, _: OwnerDep) -> ServiceLimits:
+    """What is accepted here."""
+    return service.limits
+
+
+@router.get("/v2/health/live", include_in_schema=False)
+@router.get("/health/live", summary="Is it alive")
+async def live() -> Health:
+    """It answers."""
+    return Health()
+
+
+@router.get("/v2/health/ready", include_in_schema=False)
+@router.get("/health/ready", summary="Is it ready", responses=documented())
+async def ready(service: ServiceDep) -> Health:
+    """Every model has run once, and the stores answer."""
+    await service.check_ready()
+    return Health()
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **documented()},
+)
+def metrics(service: ServiceDep, _: OwnerDep) -> Response:
+    """Totals of all replicas since the job store was made, and the queue as it is."""
+    return Response(exposition(tallies.read(service.database)), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,235 @@
+"""Bodies of submissions onto the disk, within limits: multipart, or JSON with base64."""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from apg_core.errors import InputError, LimitError
+from deployments.errors import MalformedRequestError, MediaTypeError
+from deployments.limits import ServiceLimits
+
+FILE_FIELDS = ("image", "mesh", "mask")
+OPTIONS_BYTES = 64 * 1024
+_FORM_OVERHEAD_BYTES = 64 * 1024
+_COPY_BYTES = 1 << 20
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}")
+_DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*?;base64,")
+_ENDING_OF_TYPE = {
+    "model/gltf-binary": ".glb",
+    "model/gltf+json": ".gltf",
+    "model/obj": ".obj",
+    "model/ply": ".ply",
+    "model/stl": ".stl",
+}
+_OPTIONS = TypeAdapter(dict[str, JsonValue])
+
+
+@dataclass(frozen=True)
+class ReceivedFile:
+    """A file as it was sent: where it is now, its cleaned name, and the hash of its content."""
+
+    path: Path
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Upload:
+    """The body of a submission; nothing in it is decoded yet."""
+
+    files: dict[str, ReceivedFile]
+    options: dict[str, JsonValue]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all that makes two submissions the same: the files' content and the options."""
+        content = {field: file.sha256 for field, file in self.files.items()}
+        return hashlib.sha256(json.dumps([content, self.options], sort_keys=True).encode()).hexdigest()
+
+
+class JobRequest(BaseModel):
+    """The JSON form of a submission."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    image: str | None = Field(default=None, min_length=1)
+    """PNG, JPEG or WebP, as base64 or as a data URI."""
+    mesh: str | None = Field(default=None, min_length=1)
+    """GLB, glTF, OBJ, PLY, STL or OFF, as base64 or as a data URI."""
+    mask: str | None = Field(default=None, min_length=1)
+    """Indexed part mask (PNG or WebP) of the image, as base64 or as a data URI."""
+    options: dict[str, JsonValue] = {}
+    """Generation options by name."""
+
+
+async def receive(request: Request, folder: Path, limits: ServiceLimits) -> Upload:
+    """Write the files of a submission into `folder`.
+
+    Raises:
+        MediaTypeError: neither multipart nor JSON.
+        MalformedRequestError: cannot be parsed.
+        LimitError: larger than allowed.
+        InputError: a field that is not known, or given twice.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if kind == "multipart/form-data":
+            return await _receive_form(request, folder, limits)
+        if kind == "application/json":
+            body = await _whole_body(request, limits.json_bytes)
+            return await run_in_threadpool(_read_json, body, folder, limits)
+    except ClientDisconnect as error:
+        raise MalformedRequestError("the body ended before it was complete") from error
+    raise MediaTypeError(f"send multipart/form-data or application/json, not {kind or 'a body without a type'}")
+
+
+async def _receive_form(request: Request, folder: Path, limits: ServiceLimits) -> Upload:
+    allowed = limits.upload_bytes * len(FILE_FIELDS) + OPTIONS_BYTES + _FORM_OVERHEAD_BYTES
+    parser = MultiPartParser(
+        request.headers,
+        _counted(request, allowed),
+        max_files=len(FILE_FIELDS),
+        max_fields=len(FILE_FIELDS) + 1,
+        max_part_size=OPTIONS_BYTES,
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise MalformedRequestError(f"the multipart body cannot be read: {error.message}") from error
+    files: dict[str, ReceivedFile] = {}
+    options: dict[str, JsonValue] | None = None
+    try:
+        for field, value in form.multi_items():
+            if field in files or (field == "options" and options is not None):
+                raise InputError(f"{field} is given twice", field=field)
+            if field == "options":
+                text = (await value.read(OPTIONS_BYTES)) if isinstance(value, UploadFile) else value
+                options = _read_options(text)
+            elif field not in FILE_FIELDS:
+                _refuse_field(field)
+            elif isinstance(value, UploadFile):
+                files[field] = await run_in_threadpool(_store, field, value, folder, limits)
+            else:
+                raise InputError(f"{field} must be a file: send it with a file name", field=field)
+    finally:
+        await form.close()
+    return Upload(files, options or {})
+
+
+async def _counted(request: Request, allowed: int) -> AsyncGenerator[bytes, None]:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > allowed:
+        raise LimitError(f"the body has {int(declared):,} bytes, and the limit is {allowed:,}; make the files smaller")
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > allowed:
+            raise LimitError(f"the body has more than {allowed:,} bytes, the limit; make the files smaller")
+        yield chunk
+
+
+async def _whole_body(request: Request, allowed: int) -> bytes:
+    return b"".join([chunk async for chunk in _counted(request, allowed)])
+
+
+def _store(field: str, sent: UploadFile, folder: Path, limits: ServiceLimits) -> ReceivedFile:
+    name = _clean_name(sent.filename or field)
+    path = folder / (field + _ending_of(name))
+    digest = hashlib.sha256()
+    written = 0
+    with path.open("wb") as file:
+        while chunk := sent.file.read(_COPY_BYTES):
+            written += len(chunk)
+            if written > limits.upload_bytes:
+                raise LimitError(f"{field}: more than {limits.upload_bytes:,} bytes, the limit", field=field)
+            digest.update(chunk)
+            file.write(chunk)
+    return ReceivedFile(path, name, digest.hexdigest())
+
+
+def _read_json(body: bytes, folder: Path, limits: ServiceLimits) -> Upload:
+    try:
+        sent = JobRequest.model_validate(_parse(body))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = str(first["loc"][0]) if first["loc"] else "body"
+        if first["type"] == "extra_forbidden":
+            _refuse_field(field)
+        raise InputError(f"{field}: {first['msg'][:1].lower()}{first['msg'][1:]}", field=field) from error
+    files = {}
+    for field in FILE_FIELDS:
+        if (text := getattr(sent, field)) is not None:
+            content, ending = _decode_base64(field, text)
+            if len(content) > limits.upload_bytes:
+                raise LimitError(
+                    f"{field}: {len(content):,} bytes, and the limit is {limits.upload_bytes:,}", field=field
+                )
+            path = folder / (field + ending)
+            path.write_bytes(content)
+            files[field] = ReceivedFile(path, path.name, hashlib.sha256(content).hexdigest())
+    return Upload(files, sent.options)
+
+
+def _decode_base64(field: str, text: str) -> tuple[bytes, str]:
+    ending = ""
+    if text.startswith("data:"):
+        if (match := _DATA_URI.match(text)) is None:
+            raise InputError(f"{field}: a data URI must be `data:TYPE;base64,...`", field=field)
+        ending = _ENDING_OF_TYPE.get(match["type"] or "", "")
+        text = text[match.end() :]
+    elif re.match(r"[a-z]+://", text):
+        raise InputError(f"{field}: addresses are not followed; send the content as base64", field=field)
+    try:
+        return base64.b64decode(text, validate=True), ending
+    except (binascii.Error, ValueError) as error:
+        raise InputError(f"{field}: not base64; send base64 or a data URI", field=field) from error
+
+
+def _read_options(text: str | bytes) -> dict[str, JsonValue]:
+    try:
+        return _OPTIONS.validate_python(_parse(text.encode() if isinstance(text, str) else text))
+    except ValidationError as error:
+        raise InputError('options: must be a JSON object, such as {"seed": 1}', field="options") from error
+
+
+def _parse(text: bytes) -> JsonValue:
+    try:
+        parsed: JsonValue = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise MalformedRequestError("the JSON is nested too deeply") from error
+    except ValueError as error:  # also text that is not UTF-8, and numbers of absurd length
+        raise MalformedRequestError(f"not JSON: {error}") from error
+    return parsed
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _refuse_field(field: str) -> NoReturn:
+    known = ", ".join((*FILE_FIELDS, "options"))
+    raise InputError(f"unknown field {field!r}; known fields: {known}", field=field)
+
+
+def _clean_name(name: str) -> str:
+    """The last component of a sent file name, printable, of bounded length: for the record, never as a path."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    printable = "".join(letter for letter in last if letter.isprintable())
+    return printable.encode("utf-8", "replace").decode()[-200:] or "unnamed"
+
+
+def _ending_of(name: str) -> str:
+    ending = PurePosixPath(name).suffix
+    return ending.lower() if _ENDING.fullmatch(ending) else ""

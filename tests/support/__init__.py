@@ -1,0 +1,1 @@
+"""Real things that several test folders start: databases, HTTP servers, inputs."""

@@ -1,0 +1,137 @@
+"""The HTTP interface on a real socket, over real stores, with a runner that the test plays itself."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from apg_core.presets import load_preset
+from apg_core.protocol.job import JobStage
+from deployments.artifacts import ArtifactStore
+from deployments.decoding.decoder import Decoder
+from deployments.errors import NotReadyError
+from deployments.http.api import build_api
+from deployments.http.auth import Keys, hash_of
+from deployments.http.events import EventFeed
+from deployments.http.service import Service
+from deployments.jobs import schema
+from deployments.jobs.database import Database
+from deployments.jobs.leases import JobLeases
+from deployments.jobs.records import Claim, PartRecord
+from deployments.jobs.retention import Retention
+from deployments.jobs.store import JobStore
+from deployments.limits import ServiceLimits
+
+LEASE_SECONDS = 60.0
+MAX_ATTEMPTS = 3
+
+
+class Runner:
+    """Does to jobs what the orchestrator does, a step at a time."""
+
+    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+        self.leases = JobLeases(database, lease_seconds=LEASE_SECONDS, max_attempts=MAX_ATTEMPTS)
+        self.retention = Retention(database, retention_seconds=0, max_attempts=MAX_ATTEMPTS)
+        self._artifacts = artifacts
+
+    def claim(self) -> Claim:
+        """Take up the oldest job; there must be one."""
+        claim = self.leases.claim("test")
+        assert claim is not None
+        return claim
+
+    def accept(self, claim: Claim, index: int, content: bytes = b"glTF and more") -> None:
+        """Accept a part with this file."""
+        self.leases.report(claim.lease, stage=JobStage.PART, progress=0.1 * index)
+        mesh = self._artifacts.put(claim.job.id, claim.lease.attempt, f"mesh_{index:03d}.glb", content)
+        part = PartRecord(index=index, facts={})
+        self.leases.accept_part(claim.lease, part, mesh=mesh, hidden=[], progress=0.1 * (index + 1))
+
+    def succeed(self, claim: Claim, *, parts: int = 1) -> None:
+        """End the job well, with this many parts."""
+        for index in range(parts):
+            self.accept(claim, index)
+        files = [f"mesh_{index:03d}.glb" for index in range(parts)] + ["all.zip"]
+        stored = [
+            self._artifacts.put(claim.job.id, claim.lease.attempt, name, b"final " + name.encode()) for name in files
+        ]
+        self.leases.finish(claim.lease, "succeeded", stop_reason="end_of_sequence", artifacts=stored)
+
+
+@dataclass
+class Server:
+    """A running HTTP interface."""
+
+    url: str
+    service: Service
+    runner: Runner
+    ready: bool = True
+
+    @property
+    def client(self) -> httpx.Client:
+        """A new client for it."""
+        return httpx.Client(base_url=self.url, timeout=20)
+
+
+@pytest.fixture(scope="module")
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The HTTP interface, with what the module's `SERVER` says: `keys` (owner -> key), `limits`."""
+    wanted = getattr(request.module, "SERVER", {})
+    yield from run_server(tmp_path_factory.mktemp("service"), **wanted)
+
+
+def run_server(
+    folder: Path, *, keys: dict[str, str] | None = None, limits: dict[str, float] | None = None
+) -> Iterator[Server]:
+    """A server until the generator is closed."""
+    database = Database(f"sqlite:///{folder / 'jobs.db'}")
+    schema.prepare(database)
+    artifacts = ArtifactStore(str(folder / "artifacts"))
+    store = JobStore(database)
+    decoder = Decoder(processes=2, memory_bytes=2 * 2**30)
+    running: list[Server] = []
+
+    async def check_ready() -> None:
+        if not running[0].ready:
+            raise NotReadyError("models are loading; try again shortly")
+
+    service = Service(
+        preset=load_preset("nano"),
+        precision="fp32",
+        limits=ServiceLimits(**(limits or {})),  # type: ignore[arg-type]
+        database=database,
+        store=store,
+        artifacts=artifacts,
+        feed=EventFeed(store, poll_seconds=0.02),
+        decoder=decoder,
+        keys=None if keys is None else Keys({owner: hash_of(key) for owner, key in keys.items()}),
+        check_ready=check_ready,
+    )
+    api = build_api(service)
+
+    config = uvicorn.Config(api, port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+    web = uvicorn.Server(config)
+    started = threading.Event()
+
+    async def main() -> None:
+        async with decoder:
+            serving = asyncio.create_task(web.serve())
+            while not web.started:
+                await asyncio.sleep(0.01)
+            started.set()
+            await serving
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
+    thread.start()
+    assert started.wait(60)
+    port = web.servers[0].sockets[0].getsockname()[1]
+    running.append(Server(f"http://127.0.0.1:{port}", service, Runner(database, artifacts)))
+    yield running[0]
+    web.should_exit = True
+    thread.join(20)
+    database.close()
