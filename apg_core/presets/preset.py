@@ -103,7 +103,7 @@ class _Own(BaseModel):
     candidates: int = 65_536
     guidance: _Guidance | None = None
     defaults: dict[str, bool | int | float | str] = {}
-    weights: dict[str, WeightSource] = PUBLISHED_WEIGHTS
+    weights: dict[str, WeightSource] = Field(default=PUBLISHED_WEIGHTS, validate_default=True)
     background: Background = "rmbg"
     random_seed: int | None = None
 
