@@ -17,7 +17,7 @@ from apg_core.errors import OptionError
 
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Scale = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-IsosurfaceBackend = Literal["auto", "diso", "skimage"]
+IsosurfaceBackend = Literal["auto", "diso", "libigl", "skimage"]
 
 
 class _Options(BaseModel):
@@ -85,7 +85,7 @@ class DecodeOptions(_Options):
     grid_size: Annotated[int, Field(ge=16, le=1024)] = 256
     """Lattice points along an edge of the field's cube; a power of two."""
     isosurface_backend: IsosurfaceBackend = "auto"
-    """`diso` needs CUDA; `auto` takes it where it is there, `skimage` otherwise."""
+    """`diso` needs CUDA; `auto` takes it where it is there, `libigl` otherwise."""
     use_coarse_bbox: bool = False
     """Crop the volume to the coarse band's box before extraction."""
 

@@ -1,0 +1,1 @@
+"""Meshes and fields: sampling, extraction, overlap, cleanup, pictures, files. No network and no torch here."""
