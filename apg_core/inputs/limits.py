@@ -25,7 +25,7 @@ class InputLimits(BaseModel):
     """Vertices of a mesh, each instance of a shared one counted."""
     mesh_faces: Count = 5_000_000
     """Triangles of a mesh, each instance of a shared one counted."""
-    mesh_entries: Count = 1_000_000
+    mesh_entries: Count = 300_000
     """Values in a glTF's JSON: nodes, accessors and the like, not coordinates."""
 
 

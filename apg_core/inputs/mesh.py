@@ -8,6 +8,7 @@ from apg_core.errors import MeshError
 from apg_core.inputs.gltf import read_gltf
 from apg_core.inputs.limits import InputLimits, check_limit, read_bytes
 from apg_core.inputs.mesh_format import mesh_format
+from apg_core.inputs.obj import read_obj
 from apg_core.inputs.plain_mesh import read_plain
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -44,6 +45,8 @@ def _read(source: Path | bytes, limits: InputLimits, *, file_type: str | None) -
     match mesh_format(data, claimed=claimed):
         case "glb" | "gltf":
             return read_gltf(data, limits)
+        case "obj":
+            return [read_obj(data, limits)]
         case plain:
             return read_plain(data, plain, limits)
 

@@ -9,7 +9,8 @@ MeshFormat = Literal["glb", "gltf", "obj", "ply", "stl", "off"]
 FORMATS: tuple[MeshFormat, ...] = get_args(MeshFormat)
 
 STL_HEADER, STL_FACET = 84, 50  # bytes
-_OFF = re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:ST)?C?N?OFF\b")
+_COMMENT = re.compile(rb"#[^\n]*")
+_OFF = re.compile(rb"\s*(?:ST)?C?N?OFF\b")
 _OBJ = re.compile(rb"^[ \t]*v[ \t]+[-+.\d]", re.MULTILINE)
 
 
@@ -46,7 +47,7 @@ def _found_in(data: bytes) -> MeshFormat | None:
         return "gltf"
     if start[:5].lower() == b"solid" and b"facet" in data[: 2**20].lower():
         return "stl"
-    if _OFF.match(data):
+    if _OFF.match(_COMMENT.sub(b"", data[:65_536])):
         return "off"
     return "obj" if _OBJ.search(data) and b"\0" not in data[:4096] else None
 

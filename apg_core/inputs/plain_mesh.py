@@ -1,4 +1,4 @@
-"""OBJ, PLY, STL and OFF: what the header declares is checked here, trimesh reads the rest.
+"""PLY, STL and OFF: what the header declares is checked here, trimesh reads the rest.
 
 Text files are first cut down to what draws triangles, so that no line of them can name another file and none
 can make the reader slow.
@@ -15,16 +15,12 @@ import trimesh
 from apg_core.errors import MeshError
 from apg_core.inputs.limits import InputLimits, check_limit
 from apg_core.inputs.mesh_format import STL_FACET, STL_HEADER, stl_facets
+from apg_core.inputs.plain_text import plain_text
 from apg_core.protocol.mesh import TriangleMesh
 
-PlainFormat = Literal["obj", "ply", "stl", "off"]
+PlainFormat = Literal["ply", "stl", "off"]
 
-_PRINTABLE = bytes(c if 32 <= c < 127 or c in b"\t\n" else ord(" ") for c in range(256))
-_BLANK_LINES = re.compile(rb"\n\s*\n")
-_OBJ_LINE = re.compile(rb"^[ \t]*([vf][ \t][^\n]*)$", re.MULTILINE)
-_OBJ_REFERENCE = re.compile(rb"/[^ \t\n]*")
-_OBJ_RELATIVE = re.compile(rb"^f[^\n]*-", re.MULTILINE)
-_STL_SOLID = re.compile(rb"^[ \t]*(?:end)?solid[^\n]*$", re.MULTILINE | re.IGNORECASE)
+_STL_NAME = re.compile(rb"^(?:end)?solid[^\n]*$|normal[^\n]*$", re.MULTILINE | re.IGNORECASE)
 _PLY_HEADER_BYTES = 65_536
 _PLY_ELEMENT = re.compile(rb"^element[ \t]+(\S+)[ \t]+(\S+)[ \t]*\r?$", re.MULTILINE)
 # What trimesh's readers of these formats raise on damaged files, found by fuzzing them.
@@ -38,54 +34,47 @@ def read_plain(data: bytes, kind: PlainFormat, limits: InputLimits) -> list[Tria
         MeshError: damaged, cut off, or without triangles.
         LimitError: more vertices or faces than `limits` allow.
     """
-    prepare = {"obj": _prepared_obj, "ply": _prepared_ply, "stl": _prepared_stl, "off": _prepared_off}[kind]
+    prepare = {"ply": _prepared_ply, "stl": _prepared_stl, "off": _prepared_off}[kind]
     content = prepare(data, limits)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             # numpy stops at the first thing that is no number and only warns: half a mesh, were it let through.
             warnings.filterwarnings("error", category=DeprecationWarning)
-            scene = trimesh.load_scene(
-                BytesIO(content), file_type=kind, process=False, skip_materials=True, maintain_order=True
-            )
+            scene = trimesh.load_scene(BytesIO(content), file_type=kind, process=False, skip_materials=True)
             shapes = list(scene.geometry.values())
     except (*_DAMAGE, DeprecationWarning) as error:
         raise MeshError(f"the {kind.upper()} is damaged: {error}; export it again", field="mesh") from error
-    return [
-        TriangleMesh(
-            np.asarray(shape.vertices, np.float64),
-            np.asarray(getattr(shape, "faces", np.zeros((0, 3))), np.int64),  # a cloud of points has none
-        )
-        for shape in shapes
-    ]
+    return [_triangles(shape, kind) for shape in shapes]
 
 
-def _prepared_obj(data: bytes, limits: InputLimits) -> bytes:
-    lines: list[bytes] = _OBJ_LINE.findall(_text(data).replace(b"\\\n", b" "))
-    faces = [line for line in lines if line.startswith(b"f")]
-    vertices = [line for line in lines if line.startswith(b"v")]
-    check_limit("vertices", len(vertices), limits.mesh_vertices, field="mesh")
-    check_limit("faces", len(faces), limits.mesh_faces, field="mesh")
-    drawn = _OBJ_REFERENCE.sub(b"", b"\n".join(faces))
-    if _OBJ_RELATIVE.search(drawn):
-        raise MeshError(
-            "the OBJ counts vertices backwards (negative indices), which is not read; export it with absolute ones",
-            field="mesh",
-        )
-    return b"\n".join(vertices) + b"\n" + drawn + b"\n"
+def _triangles(shape: trimesh.Trimesh | trimesh.PointCloud, kind: PlainFormat) -> TriangleMesh:
+    vertices = np.asarray(shape.vertices, np.float64)
+    faces = np.asarray(getattr(shape, "faces", np.zeros((0, 3))), np.int64)  # a cloud of points has none
+    if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.shape[1:] != (3,):
+        raise MeshError(f"the {kind.upper()} has vertices without three coordinates; export it again", field="mesh")
+    return TriangleMesh(vertices, faces)
 
 
 def _prepared_ply(data: bytes, limits: InputLimits) -> bytes:
     header, end, _ = data[:_PLY_HEADER_BYTES].partition(b"end_header")
     if not end:
         raise MeshError("the PLY's header does not end; the file is cut off", field="mesh")
-    for name, count in _PLY_ELEMENT.findall(header):
+    elements: list[tuple[bytes, bytes]] = _PLY_ELEMENT.findall(header)
+    for name, count in elements:
         if not count.isdigit():
             raise MeshError(f"the PLY declares {count[:20]!r} elements; export it again", field="mesh")
         faces = name == b"face"
         what, limit = ("faces", limits.mesh_faces) if faces else ("vertices", limits.mesh_vertices)
         check_limit(what if faces or name == b"vertex" else "PLY elements", int(count), limit, field="mesh")
-    return _text(data) if b"ascii" in header else data
+    if b"ascii" not in header:
+        return data
+    text = plain_text(data)
+    declared = sum(int(count) for _, count in elements)
+    there = text[text.index(b"end_header") :].count(b"\n")
+    if there != declared:
+        raise MeshError(f"the PLY declares {declared:,} lines and has {there:,}; export it again", field="mesh")
+    return text
 
 
 def _prepared_stl(data: bytes, limits: InputLimits) -> bytes:
@@ -98,22 +87,16 @@ def _prepared_stl(data: bytes, limits: InputLimits) -> bytes:
             f"the STL is cut off or damaged: {stl_facets(data):,} triangles declared, bytes for {there:,} there",
             field="mesh",
         )
-    text = _text(data)
+    text = plain_text(data)
     check_limit("faces", text.lower().count(b"endfacet"), limits.mesh_faces, field="mesh")
-    return b"solid all\n" + _STL_SOLID.sub(b"", text) + b"\nendsolid all\n"
+    return b"solid all\n" + _STL_NAME.sub(b"", text) + b"\nendsolid all\n"
 
 
 def _prepared_off(data: bytes, limits: InputLimits) -> bytes:
-    text = re.sub(rb"#[^\n]*", b"", _text(data))
+    text = re.sub(rb"#[^\n]*", b"", plain_text(data))
     numbers = re.search(rb"OFF\s+(\d{1,18})\s+(\d{1,18})", text)
     if numbers is None:
         raise MeshError("the OFF does not say how many vertices and faces it has; export it again", field="mesh")
     check_limit("vertices", int(numbers[1]), limits.mesh_vertices, field="mesh")
     check_limit("faces", int(numbers[2]), limits.mesh_faces, field="mesh")
     return text
-
-
-def _text(data: bytes) -> bytes:
-    """Printable ASCII in lines that are not blank; names in other alphabets are not needed here."""
-    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").translate(_PRINTABLE)
-    return _BLANK_LINES.sub(b"\n", lines)

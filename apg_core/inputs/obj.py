@@ -1,0 +1,68 @@
+"""The triangles of a Wavefront OBJ; names, materials, normals and texture coordinates are not looked at.
+
+Our own reading: trimesh takes a minute for a large file of mixed polygons, and follows `mtllib`.
+"""
+
+import re
+import warnings
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from apg_core.errors import MeshError
+from apg_core.inputs.limits import InputLimits, check_limit
+from apg_core.inputs.plain_text import plain_text
+from apg_core.protocol.mesh import TriangleMesh
+from apg_core.shapes import FaceArray
+
+_DRAWN = re.compile(rb"^[vf] [^\n]*$", re.MULTILINE)
+_REFERENCE = re.compile(rb"/[^ \n]*")  # texture and normal of a corner: 7/1/3
+
+
+def read_obj(data: bytes, limits: InputLimits) -> TriangleMesh:
+    """Every polygon of the file, cut into a fan of triangles.
+
+    Raises:
+        MeshError: a line holds something other than numbers, or too few of them.
+        LimitError: more vertices or faces than `limits` allow.
+    """
+    text = plain_text(data).replace(b"\\\n", b" ")
+    lines: list[bytes] = _DRAWN.findall(_REFERENCE.sub(b"", text))
+    is_vertex = np.array([line.startswith(b"v") for line in lines], bool)
+    sizes = np.array([line.count(b" ") for line in lines], np.int64)
+    check_limit("vertices", int(is_vertex.sum()), limits.mesh_vertices, field="mesh")
+    check_limit("faces", int(np.maximum(sizes[~is_vertex] - 2, 0).sum()), limits.mesh_faces, field="mesh")
+    if (sizes < 3).any():
+        worst = lines[int(np.argmax(sizes < 3))]
+        raise MeshError(f"an OBJ line has fewer than three numbers: {worst[:40]!r}; export it again", field="mesh")
+    vertices = _numbers([line for line in lines if line.startswith(b"v")], sizes[is_vertex])
+    corners = _numbers([line for line in lines if line.startswith(b"f")], sizes[~is_vertex])
+    corners = corners.astype(np.int64)
+    # A negative corner counts back from the last vertex above its line; the others count from one.
+    above = np.repeat(np.cumsum(is_vertex)[~is_vertex], sizes[~is_vertex])
+    corners = np.where(corners < 0, above + corners, corners - 1)
+    starts = np.cumsum(sizes[is_vertex]) - sizes[is_vertex]
+    return TriangleMesh(vertices[starts[:, None] + np.arange(3)], _fans(corners, sizes[~is_vertex]))
+
+
+def _numbers(lines: list[bytes], sizes: Int[np.ndarray, " L"]) -> Float[np.ndarray, " K"]:
+    text = b" ".join([line[2:] for line in lines])
+    with warnings.catch_warnings():
+        # numpy stops at the first thing that is no number and only warns: half a mesh, were it let through.
+        warnings.simplefilter("error", DeprecationWarning)
+        try:
+            numbers = np.fromstring(text, sep=" ")
+        except (DeprecationWarning, ValueError) as error:
+            raise MeshError("an OBJ line has something other than numbers; export it again", field="mesh") from error
+    if len(numbers) != sizes.sum():
+        raise MeshError("an OBJ line has something other than numbers; export it again", field="mesh")
+    return numbers
+
+
+def _fans(corners: Int[np.ndarray, " K"], sizes: Int[np.ndarray, " L"]) -> FaceArray:
+    """Triangles (first, i, i + 1) of each polygon; polygon p has the next `sizes[p]` corners."""
+    triangles = sizes - 2
+    first = np.repeat(np.cumsum(sizes) - sizes, triangles)
+    step = np.arange(len(first)) - np.repeat(np.cumsum(triangles) - triangles, triangles)
+    faces: FaceArray = corners[np.stack([first, first + step + 1, first + step + 2], axis=1)]
+    return faces
