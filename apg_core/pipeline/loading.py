@@ -44,7 +44,14 @@ def pick_device(name: str | None = None) -> torch.device:
 class ModelLoader:
     """Builds a preset's networks with their weights: bf16 on a GPU, fp32 on a CPU."""
 
-    def __init__(self, preset: Preset, *, device: torch.device, checkpoints: Sequence[Path] = (CHECKPOINTS,)) -> None:
+    def __init__(
+        self,
+        preset: Preset,
+        *,
+        device: torch.device,
+        checkpoints: Sequence[Path] = (CHECKPOINTS,),
+        dtype: torch.dtype | None = None,
+    ) -> None:
         self.preset = preset
         self.device = device
         self._checkpoints = tuple(checkpoints)

@@ -1,9 +1,10 @@
 """Fixtures of the service's tests."""
 
 import pytest
-from support.clocks import Clock
-from support.databases import database, database_url, postgres_uri
-from support.http_server import Server, server
+
+from tests.support.clocks import Clock
+from tests.support.databases import database, database_url, postgres_uri
+from tests.support.http_server import Server, server
 
 __all__ = ["Clock", "Server", "clock", "database", "database_url", "postgres_uri", "server"]
 

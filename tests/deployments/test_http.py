@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 from httpx_sse import connect_sse
-from support.http_server import Server
-from support.inputs import box_glb, mask_png, png
+
+from tests.support.http_server import Server
+from tests.support.inputs import box_glb, mask_png, png
 
 AS_JSON = {"Content-Type": "application/json"}
 AS_FORM = {"Content-Type": "multipart/form-data; boundary=x"}

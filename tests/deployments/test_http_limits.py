@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from support.http_server import Server
-from support.inputs import png
+
+from tests.support.http_server import Server
+from tests.support.inputs import png
 
 SERVER: dict[str, Any] = {
     "keys": {"ann": "ann-key", "bob": "bob-key", "eve": "eve-key"},

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
-from support.clocks import Clock
 
 from apg_core.protocol.job import JobStage, JobStatus, Problem
 from deployments.errors import (
@@ -33,6 +32,7 @@ from deployments.jobs.records import (
 )
 from deployments.jobs.retention import Retention
 from deployments.jobs.store import JobStore, Submission
+from tests.support.clocks import Clock
 
 ROOMY = QueueLimits(queued=1000, per_owner=1000)
 LEASE_SECONDS = 10.0

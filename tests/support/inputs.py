@@ -23,6 +23,11 @@ def mask_png(regions: int = 2, *, size: int = 64) -> bytes:
     return _encoded(Image.fromarray(labels))
 
 
+def blank_png(size: int = 8) -> bytes:
+    """Nothing but zeros."""
+    return _encoded(Image.fromarray(np.zeros((size, size), np.uint8)))
+
+
 def box_glb() -> bytes:
     """A box with sides 1, 0.5 and 0.25."""
     content: bytes = trimesh.creation.box((1, 0.5, 0.25)).export(file_type="glb")
