@@ -108,6 +108,11 @@ class Recorder:
         raise AssertionError(f"region failed: {region}")
 
 
+def picture_of(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGBA"))
+
+
 def bytes_of(folder: Path) -> dict[str, str]:
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
@@ -126,7 +131,7 @@ def assert_is_whole(generation: Generation, folder: Path, *, mode: str) -> None:
     for entry in manifest["parts"]:
         loaded = trimesh.load(folder / entry["file"], force="mesh")
         assert len(loaded.faces) == entry["mesh"]["faces"]
-    assert Image.open(folder / "preview.png").size[0] > 100
+    assert picture_of(folder / "preview.png").shape[1] > 100
     assert not list(folder.glob("*.tmp"))
 
 
@@ -164,7 +169,7 @@ def test_a_mask_gives_one_part_a_region_from_the_bottom_up(
     assert [part.facts.label for part in generation.parts] == [9, 4]
     assert generation.manifest.stop_reason is StopReason.ALL_REGIONS_DONE
     palette = json.loads((tmp_path / "mask_palette.json").read_text())
-    coloured = np.asarray(Image.open(tmp_path / "mask_colored.png").convert("RGBA"))
+    coloured = picture_of(tmp_path / "mask_colored.png")
     assert [entry["label"] for entry in palette] == [9, 4]
     assert coloured[60, 40].tolist() == palette[0]["rgba"]
     assert coloured[30, 40].tolist() == palette[1]["rgba"]
