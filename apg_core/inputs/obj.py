@@ -7,7 +7,7 @@ import re
 import warnings
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int, Shaped
 
 from apg_core.errors import MeshError
 from apg_core.inputs.limits import InputLimits, check_limit
@@ -16,7 +16,8 @@ from apg_core.protocol.mesh import TriangleMesh
 from apg_core.shapes import FaceArray
 
 _DRAWN = re.compile(rb"^[vf] [^\n]*$", re.MULTILINE)
-_REFERENCE = re.compile(rb"/[^ \n]*")  # texture and normal of a corner: 7/1/3
+# Texture and normal of a corner (7/1/3), comments, and the ends of lines that go on in the next.
+_NOISE = re.compile(rb"/[^ \t\r\n]*|#[^\r\n]*|\\\r?\n")
 
 
 def read_obj(data: bytes, limits: InputLimits) -> TriangleMesh:
@@ -26,8 +27,7 @@ def read_obj(data: bytes, limits: InputLimits) -> TriangleMesh:
         MeshError: a line holds something other than numbers, or too few of them.
         LimitError: more vertices or faces than `limits` allow.
     """
-    text = plain_text(data).replace(b"\\\n", b" ")
-    lines: list[bytes] = _DRAWN.findall(_REFERENCE.sub(b"", text))
+    lines: list[bytes] = _DRAWN.findall(plain_text(_NOISE.sub(b" ", data)))
     is_vertex = np.array([line.startswith(b"v") for line in lines], bool)
     sizes = np.array([line.count(b" ") for line in lines], np.int64)
     check_limit("vertices", int(is_vertex.sum()), limits.mesh_vertices, field="mesh")
@@ -36,8 +36,7 @@ def read_obj(data: bytes, limits: InputLimits) -> TriangleMesh:
         worst = lines[int(np.argmax(sizes < 3))]
         raise MeshError(f"an OBJ line has fewer than three numbers: {worst[:40]!r}; export it again", field="mesh")
     vertices = _numbers([line for line in lines if line.startswith(b"v")], sizes[is_vertex])
-    corners = _numbers([line for line in lines if line.startswith(b"f")], sizes[~is_vertex])
-    corners = corners.astype(np.int64)
+    corners = _numbers([line for line in lines if line.startswith(b"f")], sizes[~is_vertex], dtype=np.int64)
     # A negative corner counts back from the last vertex above its line; the others count from one.
     above = np.repeat(np.cumsum(is_vertex)[~is_vertex], sizes[~is_vertex])
     corners = np.where(corners < 0, above + corners, corners - 1)
@@ -45,13 +44,15 @@ def read_obj(data: bytes, limits: InputLimits) -> TriangleMesh:
     return TriangleMesh(vertices[starts[:, None] + np.arange(3)], _fans(corners, sizes[~is_vertex]))
 
 
-def _numbers(lines: list[bytes], sizes: Int[np.ndarray, " L"]) -> Float[np.ndarray, " K"]:
+def _numbers(
+    lines: list[bytes], sizes: Int[np.ndarray, " L"], *, dtype: type[np.generic] = np.float64
+) -> Shaped[np.ndarray, " K"]:
     text = b" ".join([line[2:] for line in lines])
     with warnings.catch_warnings():
         # numpy stops at the first thing that is no number and only warns: half a mesh, were it let through.
         warnings.simplefilter("error", DeprecationWarning)
         try:
-            numbers = np.fromstring(text, sep=" ")
+            numbers = np.fromstring(text, sep=" ", dtype=dtype)
         except (DeprecationWarning, ValueError) as error:
             raise MeshError("an OBJ line has something other than numbers; export it again", field="mesh") from error
     if len(numbers) != sizes.sum():
