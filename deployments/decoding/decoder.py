@@ -10,9 +10,11 @@ from typing import Self
 
 from apg_core.errors import InputError, LimitError
 from deployments.decoding.messages import DecodeAnswer, Decoded, DecodeRequest
+from deployments.errors import UnavailableError
 
 log = logging.getLogger(__name__)
 
+_START_SECONDS = 120.0
 _GRACE_SECONDS = 2.0  # beyond the process's own alarm
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -30,8 +32,8 @@ class Decoder:
         self._started: set[asyncio.subprocess.Process] = set()
 
     async def __aenter__(self) -> Self:
-        for _ in range(self._processes):
-            self._idle.put_nowait(await self._start())
+        for process in await asyncio.gather(*(self._start() for _ in range(self._processes))):
+            self._idle.put_nowait(process)
         return self
 
     async def __aexit__(
@@ -86,6 +88,12 @@ class Decoder:
             env={**os.environ, **_ENVIRONMENT},
         )
         self._started.add(process)
+        assert process.stdout is not None
+        try:  # the time limit of a request must not count the time that imports take
+            await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
+        except TimeoutError as error:
+            await self._end(process)
+            raise UnavailableError("the decoder did not start; try again shortly") from error
         return process
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:

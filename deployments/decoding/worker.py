@@ -23,6 +23,7 @@ def serve(memory_bytes: int) -> None:
     _limit_memory(memory_bytes)
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints must not mix with the answers
+    answers.write("ready\n")
     for line in sys.stdin:
         request = DecodeRequest.model_validate_json(line)
         signal.setitimer(signal.ITIMER_REAL, request.seconds)
