@@ -1,8 +1,32 @@
 """The noise schedule: diffusers' DPM-Solver++ (SDE, second order) with the published settings."""
 
 from dataclasses import dataclass
+from typing import Protocol, cast
 
+import torch
 from diffusers import DPMSolverMultistepScheduler
+from torch import Tensor
+
+
+class Solved(Protocol):
+    """What a solver's step gives."""
+
+    prev_sample: Tensor
+
+
+class Solver(Protocol):
+    """The part of diffusers' scheduler that a trajectory uses; it keeps the state of one trajectory."""
+
+    timesteps: Tensor
+    sigmas: Tensor
+
+    def set_timesteps(self, steps: int) -> None:
+        """Space this many steps over the schedule."""
+        ...
+
+    def step(self, velocity: Tensor, timestep: Tensor, sample: Tensor, *, generator: torch.Generator) -> Solved:
+        """The sample at the next noise level."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +43,9 @@ class Schedule:
     algorithm_type: str = "sde-dpmsolver++"
     solver_order: int = 2
 
-    def solver(self, steps: int) -> DPMSolverMultistepScheduler:
+    def solver(self, steps: int) -> Solver:
         """A solver of its own state, set to this many steps; it computes in fp32."""
-        solver = DPMSolverMultistepScheduler(
+        scheduler = DPMSolverMultistepScheduler(  # type: ignore[no-untyped-call]
             num_train_timesteps=self.num_train_timesteps,
             beta_start=self.beta_start,
             beta_end=self.beta_end,
@@ -32,5 +56,6 @@ class Schedule:
             algorithm_type=self.algorithm_type,
             solver_order=self.solver_order,
         )
+        solver = cast(Solver, scheduler)
         solver.set_timesteps(steps)
         return solver

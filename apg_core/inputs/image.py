@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from apg_core.errors import ImageError
-from apg_core.inputs.limits import InputLimits, read_bytes
+from apg_core.inputs.limits import InputLimits, check_limit, read_bytes
 from apg_core.inputs.raster import open_raster
 from apg_core.protocol.prompt import Image
 
@@ -30,3 +30,18 @@ def read_image(source: Path | bytes, limits: InputLimits | None = None) -> Image
         high_byte = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
         image = Pillow.fromarray(high_byte)
     return np.array(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+
+
+def check_image(image: Image, limits: InputLimits) -> Image:
+    """The pixels, once they are known to be 8-bit RGB or RGBA.
+
+    Raises:
+        ImageError: another shape or type.
+        LimitError: more pixels than `limits` allow.
+    """
+    if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype != np.uint8 or 0 in image.shape:
+        raise ImageError(
+            f"an image is rows x columns x 3 or 4 of uint8, got shape {image.shape} of {image.dtype}", field="image"
+        )
+    check_limit("image pixels", image.shape[0] * image.shape[1], limits.image_pixels, field="image")
+    return image

@@ -25,11 +25,23 @@ def read_mask(source: Path | bytes, limits: InputLimits | None = None) -> Labels
     data = read_bytes(source, limits, field="mask", refusal=MaskError)
     depth = data[24] if data.startswith(_PNG_SIGNATURE) and len(data) > 24 else 8
     labels = _labels(open_raster(data, limits, formats=FORMATS, field="mask", refusal=MaskError), depth=depth)
+    return check_mask(labels, limits)
+
+
+def check_mask(labels: Labels, limits: InputLimits) -> Labels:
+    """The labels, once they are known to be some.
+
+    Raises:
+        MaskError: not one whole number a pixel, or no label but zero.
+        LimitError: more regions than `limits` allow.
+    """
+    if labels.ndim != 2 or labels.dtype.kind not in "iub":
+        raise MaskError(f"a mask is one whole number a pixel, got shape {labels.shape} of {labels.dtype}", field="mask")
     regions = int(np.count_nonzero(np.unique(labels)))
     if not regions:
         raise MaskError("the mask has no region: every pixel is 0, the background", field="mask")
     check_limit("mask regions", regions, limits.mask_regions, field="mask")
-    return labels
+    return labels.astype(np.int32, copy=False)
 
 
 def _labels(image: Pillow.Image, *, depth: int) -> Labels:

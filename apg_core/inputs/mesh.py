@@ -28,15 +28,15 @@ def read_mesh(source: Path | bytes, limits: InputLimits | None = None, *, file_t
         LimitError: more bytes, vertices or faces than `limits` allow.
     """
     limits = limits or InputLimits()
-    return _checked(TriangleMesh.joined(_read(source, limits, file_type=file_type)), limits)
+    return check_mesh(TriangleMesh.joined(_read(source, limits, file_type=file_type)), limits)
 
 
 def read_parts(source: Path | bytes, limits: InputLimits | None = None) -> list[TriangleMesh]:
     """The meshes of a file's geometry nodes, in the scene's order and frame; see `read_mesh`."""
     limits = limits or InputLimits()
     parts = _read(source, limits, file_type=None)
-    _checked(TriangleMesh.joined(parts), limits)
-    return [_checked(part, limits) for part in parts]
+    check_mesh(TriangleMesh.joined(parts), limits)
+    return [check_mesh(part, limits) for part in parts]
 
 
 def _read(source: Path | bytes, limits: InputLimits, *, file_type: str | None) -> list[TriangleMesh]:
@@ -51,8 +51,13 @@ def _read(source: Path | bytes, limits: InputLimits, *, file_type: str | None) -
             return read_plain(data, plain, limits)
 
 
-def _checked(mesh: TriangleMesh, limits: InputLimits) -> TriangleMesh:
-    """The mesh without loose vertices, once it is known to have a surface."""
+def check_mesh(mesh: TriangleMesh, limits: InputLimits) -> TriangleMesh:
+    """The mesh without loose vertices, once it is known to have a surface.
+
+    Raises:
+        MeshError: no triangles, no area, or numbers that are not a mesh's.
+        LimitError: more vertices or faces than `limits` allow.
+    """
     vertices, faces = mesh.vertices, mesh.faces
     if mesh.is_empty:
         what = f"{len(vertices):,} points but no faces" if len(vertices) else "no triangles"

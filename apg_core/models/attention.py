@@ -4,7 +4,7 @@ Layout and order of operations: spec/models.md, "Attention (all of it)".
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +50,13 @@ class Attention(nn.Module):
     published names in both directions.
     """
 
+    to_q: nn.Linear
+    to_kv: nn.Linear
+    to_qkv: nn.Linear
+    norm_q: HeadNorm
+    norm_k: HeadNorm
+    norm_cross: LayerNorm
+
     def __init__(
         self,
         width: int,
@@ -76,7 +83,7 @@ class Attention(nn.Module):
             self.norm_k = HeadNorm(width // heads)
         self.to_out = nn.Sequential(nn.Linear(width, width))
         self.register_state_dict_post_hook(_unstack)
-        self.register_load_state_dict_pre_hook(_stack)
+        self.register_load_state_dict_pre_hook(_stack)  # type: ignore[no-untyped-call]
 
     def _heads(self, projected: Tensor, parts: int) -> Sequence[Tensor]:
         batch, tokens, channels = projected.shape
@@ -124,12 +131,18 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        widen = nn.Module()
-        widen.proj = nn.Linear(width, 4 * width)
-        self.net = nn.ModuleDict({"0": widen, "2": nn.Linear(4 * width, width)})
+        widen = nn.ModuleDict({"proj": nn.Linear(width, 4 * width)})
+        self.net = nn.ModuleList([widen, nn.Identity(), nn.Linear(4 * width, width)])
 
     def forward(self, x: Tokens) -> Tokens:
-        return self.net["2"](F.gelu(self.net["0"].proj(x)))
+        widen, _, narrow = self.net
+        assert isinstance(widen, nn.ModuleDict)
+        return narrow(F.gelu(widen["proj"](x)))
+
+
+def as_blocks(layers: nn.ModuleList) -> Sequence["Block"]:
+    """The list of blocks that a module list is, for those who want to know their type."""
+    return cast(Sequence[Block], layers)
 
 
 class Block(nn.Module):
@@ -138,6 +151,9 @@ class Block(nn.Module):
     `context_widths` are those of attn2, attn3, ...; `ff_norm` is the name that the feed-forward's norm has in the
     checkpoint. With `skip`, an earlier block's output is merged in first (linear, then norm).
     """
+
+    attn2: Attention
+    attn3: Attention
 
     def __init__(
         self,

@@ -32,9 +32,7 @@ class ResidualUBlock(nn.Module):
     dilation alone.
     """
 
-    def __init__(
-        self, inputs: int, middle: int, outputs: int, *, dilations: tuple[int, ...], pools: bool
-    ) -> None:
+    def __init__(self, inputs: int, middle: int, outputs: int, *, dilations: tuple[int, ...], pools: bool) -> None:
         super().__init__()
         self.depth = len(dilations)
         self.pools = pools

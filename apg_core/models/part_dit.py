@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from apg_core.models.attention import Block, KeyValue, LayerNorm
+from apg_core.models.attention import Block, KeyValue, LayerNorm, as_blocks
 from apg_core.models.embeddings import EmbeddingMlp, sinusoidal
 from apg_core.shapes import GeometrySlots, Latents
 
@@ -118,7 +118,7 @@ class PartDit(nn.Module):
     def image_context(self, image: Float[Tensor, "B T 2X"]) -> tuple[KeyValue, ...]:
         """Keys and values of [whole features ; part features], per block."""
         tokens = self.cond_proj(image.to(self.dtype))
-        return tuple(block.attn2.keys_values(tokens) for block in self.blocks)
+        return tuple(block.attn2.keys_values(tokens) for block in as_blocks(self.blocks))
 
     def geometry_context(
         self, geometry: GeometrySlots, sigma: Float[Tensor, "B S"] | None = None
@@ -137,7 +137,7 @@ class PartDit(nn.Module):
             mean_sigma = sigma.mean(dim=1)
         history = self.sigma_history_proj(sinusoidal(SIGMA_UNIT * mean_sigma, self.config.width))
         tokens = tokens.flatten(1, 2)
-        crossed = self.blocks[: self.config.token_cross_attention_layer]
+        crossed = as_blocks(self.blocks)[: self.config.token_cross_attention_layer]
         return tuple(block.attn3.keys_values(tokens) for block in crossed), history
 
     def context(

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from apg_core.models.attention import Block, KeyValue, LayerNorm
+from apg_core.models.attention import Block, KeyValue, LayerNorm, as_blocks
 from apg_core.models.embeddings import POINT_CHANNELS, embed_points
 from apg_core.shapes import FieldValues, Latents, QueryPoints, SurfacePoints
 
@@ -52,7 +52,7 @@ class _Encoder(nn.Module):
         embedded = torch.cat([embed_points(surface[..., :3]), surface[..., 3:].float()], dim=-1)
         tokens = self.proj_in(embedded.to(self.proj_in.weight.dtype))
         x = torch.take_along_dim(tokens, query_indices[..., None], dim=1)
-        first, *rest = self.blocks
+        first, *rest = as_blocks(self.blocks)
         x = first(x, first.attn2.keys_values(tokens))
         for block in rest:
             x = block(x)
@@ -71,7 +71,7 @@ class _Decoder(nn.Module):
         self.proj_out = nn.Linear(width, 1)
 
     def context(self, x: Float[Tensor, "B N D"]) -> KeyValue:
-        *blocks, read = self.blocks
+        *blocks, read = as_blocks(self.blocks)
         for block in blocks:
             x = block(x)
         return read.attn2.keys_values(x)

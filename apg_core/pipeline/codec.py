@@ -38,7 +38,7 @@ class ShapeCodec:
         context = self._vae.field_context(torch.tensor(latent, device=self._device)[None])
 
         def field(queries: np.ndarray) -> np.ndarray:
-            chunks = torch.tensor(queries, device=self._device).split(self._queries_at_once)
+            chunks = torch.split(torch.tensor(queries, device=self._device), self._queries_at_once)
             return torch.cat([self._vae.field(context, chunk[None])[0].float() for chunk in chunks]).cpu().numpy()
 
         return narrow_band(field, Grid(options.grid_size))

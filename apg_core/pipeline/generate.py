@@ -220,8 +220,8 @@ class _Generation:
         self, session: PartSession, seen: _Seen, whole: LatentArray, parts: list[AcceptedPart]
     ) -> list[AcceptedPart]:
         cells = SurfaceCells.empty(self.options.iou_grid_size)
-        for part in parts:  # accepted before an interruption
-            cells = cells.union(SurfaceCells.of(part.mesh, self.options.iou_grid_size))
+        for earlier in parts:  # accepted before an interruption
+            cells = cells.union(SurfaceCells.of(earlier.mesh, self.options.iou_grid_size))
         history = await self._history(parts)
         while (attempt := session.next_attempt()) is not None:
             failed_before = len(session.failed_regions)

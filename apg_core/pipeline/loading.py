@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -109,7 +109,7 @@ class ModelLoader:
             assign_weights(
                 module, image_encoder_state(state) if network == "image_encoder" else state, source=path.name
             )
-        return cast(Network, module.to(self.device, dtype or self._dtype).eval().requires_grad_(False))
+        return module.to(self.device, dtype or self._dtype).eval().requires_grad_(False)
 
 
 class _ReadAtFirstUse:

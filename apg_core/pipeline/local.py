@@ -1,7 +1,7 @@
 """A generation in this process: what the command line and Python callers use."""
 
 import hashlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ import numpy as np
 
 from apg_core.geometry.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
-from apg_core.inputs import InputLimits, read_image, read_mask, read_mesh
+from apg_core.inputs import InputLimits, check_image, check_mask, check_mesh, read_image, read_mask, read_mesh
 from apg_core.output import OutputFolder
 from apg_core.pipeline.codec import ShapeCodec
 from apg_core.pipeline.conditioning import FeatureExtractor, ImagePreparer
@@ -38,6 +38,7 @@ from apg_core.protocol.prompt import (
 from apg_core.shapes import FeatureArray, LatentArray, RgbImage
 
 Result = TypeVar("Result")
+Value = TypeVar("Value", np.ndarray, TriangleMesh)
 ImageSource = Path | str | np.ndarray
 MeshSource = Path | str | TriangleMesh
 MaskSource = Path | str | np.ndarray
@@ -288,11 +289,22 @@ def _read(
         if source is not None
     }
     prompt = make_prompt(
-        read_image(Path(image), limits) if isinstance(image, str | Path) else image,
-        read_mesh(Path(mesh), limits) if isinstance(mesh, str | Path) else mesh,
-        read_mask(Path(mask), limits) if isinstance(mask, str | Path) else mask,
+        _opened(image, limits, read_image, check_image),
+        _opened(mesh, limits, read_mesh, check_mesh),
+        _opened(mask, limits, read_mask, check_mask),
     )
     return prompt, entries
+
+
+def _opened(
+    source: Path | str | Value | None,
+    limits: InputLimits,
+    read: Callable[[Path, InputLimits], Value],
+    check: Callable[[Value, InputLimits], Value],
+) -> Value | None:
+    if source is None:
+        return None
+    return read(Path(source), limits) if isinstance(source, str | Path) else check(source, limits)
 
 
 def _entry(source: Path | str | np.ndarray | TriangleMesh) -> InputEntry:

@@ -214,7 +214,7 @@ def _preset(name: str, folder: Path, file: _File) -> Preset:
             f"got {vae.latent_channels} and {dit.in_channels}"
         )
     try:
-        GenerationOptions(**own.defaults)
+        GenerationOptions().with_defaults(own.defaults)
     except OptionError as error:
         raise PresetError(f"{name}: preset.defaults: {error.message}") from error
     guidance = published_guidance(dit.num_latents) if own.guidance is None else own.guidance.model_dump()
