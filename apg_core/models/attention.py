@@ -82,7 +82,7 @@ class Attention(nn.Module):
             self.norm_q = HeadNorm(width // heads)
             self.norm_k = HeadNorm(width // heads)
         self.to_out = nn.Sequential(nn.Linear(width, width))
-        self.register_state_dict_post_hook(_unstack)
+        self.register_state_dict_post_hook(_unstack)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_stack)  # type: ignore[no-untyped-call]
 
     def _heads(self, projected: Tensor, parts: int) -> Sequence[Tensor]:

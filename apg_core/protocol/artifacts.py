@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.prompt import Mode
 
-MANIFEST_FORMAT = 1
-
 
 class StopReason(StrEnum):
     """Why a generation made no further part."""
@@ -112,7 +110,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    format: Literal[1] = MANIFEST_FORMAT
+    format: Literal[1] = 1
     mode: Mode
     inputs: dict[str, InputEntry]
     options: dict[str, bool | int | float | str | None]
