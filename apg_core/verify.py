@@ -32,7 +32,7 @@ from apg_core.pipeline.sampling import PartSampler
 from apg_core.pipeline.stages import HistoryNoise, PartRequest, WholeRequest
 from apg_core.presets import Preset, load_preset
 from apg_core.presets.preset import WeightSource
-from apg_core.shapes import RgbImage
+from apg_core.protocol.arrays import RgbImage
 
 SINGLE_PASS, TRAJECTORY, END_TO_END, PIXELS, EXACT = 1e-5, 2e-4, 1e-3, 2 / 255, 0.0
 WHOLE_GUIDANCE = 7.0

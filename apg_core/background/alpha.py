@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from apg_core.protocol.prompt import Image
+from apg_core.protocol.arrays import Image
 
 CLEAR, SOLID = 8, 247  # at most, at least; of 255
 SHARE = 0.01

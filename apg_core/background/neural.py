@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from apg_core.background.remover import Removed
 from apg_core.models.background import BackgroundNet
-from apg_core.protocol.prompt import Image
+from apg_core.protocol.arrays import Image
 
 INPUT_SIZE = 1024
 WHITE = 255
@@ -29,7 +29,9 @@ class NeuralBackgroundRemover:
         soft = F.interpolate(found.float(), rgb.shape[:2], mode="bilinear", align_corners=False)[0, 0]
         low, high = soft.min(), soft.max()
         if high <= low:
-            return Removed(_with_alpha(rgb, np.full(rgb.shape[:2], WHITE, np.uint8)), "rmbg-1.4", True, "nothing stands out")
+            return Removed(
+                _with_alpha(rgb, np.full(rgb.shape[:2], WHITE, np.uint8)), "rmbg-1.4", True, "nothing stands out"
+            )
         alpha = ((soft - low) / (high - low) * WHITE).to(torch.uint8).cpu().numpy()
         return Removed(_with_alpha(rgb, alpha), "rmbg-1.4")
 

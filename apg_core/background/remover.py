@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from apg_core.protocol.prompt import Image
-from apg_core.shapes import RgbaImage
+from apg_core.protocol.arrays import Image, RgbaImage
 
 
 @dataclass(frozen=True, eq=False)

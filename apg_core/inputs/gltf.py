@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 from apg_core.errors import MeshError
 from apg_core.inputs.gltf_document import Accessor, Buffer, Document, Node, Primitive, parse_document
 from apg_core.inputs.limits import InputLimits, check_limit
+from apg_core.protocol.arrays import FaceArray
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.shapes import FaceArray
 
 TRIANGLES, STRIP, FAN = 4, 5, 6  # primitive modes; 0..3 are points and lines
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}

@@ -8,7 +8,7 @@ from PIL import Image as Pillow
 from apg_core.errors import ImageError
 from apg_core.inputs.limits import InputLimits, check_limit, read_bytes
 from apg_core.inputs.raster import open_raster
-from apg_core.protocol.prompt import Image
+from apg_core.protocol.arrays import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 

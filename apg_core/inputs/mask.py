@@ -8,7 +8,7 @@ from PIL import Image as Pillow
 from apg_core.errors import MaskError
 from apg_core.inputs.limits import InputLimits, check_limit, read_bytes
 from apg_core.inputs.raster import open_raster
-from apg_core.protocol.prompt import Labels
+from apg_core.protocol.arrays import Labels
 
 FORMATS = ("PNG", "WEBP")  # no JPEG: it smears labels into each other
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -12,8 +12,8 @@ from jaxtyping import Int, Shaped
 from apg_core.errors import MeshError
 from apg_core.inputs.limits import InputLimits, check_limit
 from apg_core.inputs.plain_text import plain_text
+from apg_core.protocol.arrays import FaceArray
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.shapes import FaceArray
 
 _DRAWN = re.compile(rb"^[vf] [^\n]*$", re.MULTILINE)
 # Texture and normal of a corner (7/1/3), comments, and the ends of lines that go on in the next.

@@ -7,8 +7,8 @@ from apg_core.geometry.field import narrow_band
 from apg_core.geometry.lattice import Grid, NarrowBand
 from apg_core.geometry.surface import Surface
 from apg_core.models.shape_vae import ShapeVae
+from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.options import DecodeOptions
-from apg_core.shapes import LatentArray
 
 QUERIES_AT_ONCE_CPU = 8_192  # the widest activations stay within a core's cache
 QUERIES_AT_ONCE_GPU = 262_144

@@ -9,8 +9,7 @@ from apg_core.background import BackgroundRemover, has_own_alpha
 from apg_core.models.image_encoder import ImageEncoder
 from apg_core.pipeline.prepare import prepare_region, prepare_whole
 from apg_core.pipeline.stages import PreparedImages
-from apg_core.protocol.prompt import Image, Labels
-from apg_core.shapes import FeatureArray, RgbaImage, RgbImage
+from apg_core.protocol.arrays import FeatureArray, Image, Labels, RgbaImage, RgbImage
 
 WHITE = 255
 OPAQUE = 255

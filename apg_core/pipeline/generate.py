@@ -18,6 +18,7 @@ from apg_core.pipeline.seeds import Draw, draw_seed
 from apg_core.pipeline.session import Attempt, Outcome, PartSession
 from apg_core.pipeline.stages import HistoryNoise, OnStep, PartRequest, Stages, WholeRequest, magnitude
 from apg_core.presets import Preset
+from apg_core.protocol.arrays import FeatureArray, LatentArray, RgbImage
 from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, PartFacts, StopReason
 from apg_core.protocol.job import JobStage
 from apg_core.protocol.mesh import TriangleMesh
@@ -30,7 +31,6 @@ from apg_core.protocol.prompt import (
     MeshPrompt,
     Prompt,
 )
-from apg_core.shapes import FeatureArray, LatentArray, RgbImage
 
 Result = TypeVar("Result")
 

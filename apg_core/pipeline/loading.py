@@ -16,7 +16,7 @@ from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
 from apg_core.presets import Preset
 from apg_core.presets.weights import CHECKPOINTS, find_weights, sha256_of
-from apg_core.protocol.prompt import Image
+from apg_core.protocol.arrays import Image
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -23,19 +23,12 @@ from apg_core.pipeline.stages import CleanedPart, LatentRequest, OnStep, Prepare
 from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
 from apg_core.presets.weights import CHECKPOINTS
 from apg_core.progress import Progress, Silent, on_terminal
+from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, InputEntry, Manifest
 from apg_core.protocol.job import JobStage
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, DecodeOptions, GenerationOptions
-from apg_core.protocol.prompt import (
-    Image,
-    Labels,
-    MaskedImageMeshPrompt,
-    MaskedImagePrompt,
-    Prompt,
-    make_prompt,
-)
-from apg_core.shapes import FeatureArray, LatentArray, RgbImage
+from apg_core.protocol.prompt import MaskedImageMeshPrompt, MaskedImagePrompt, Prompt, make_prompt
 
 Result = TypeVar("Result")
 Value = TypeVar("Value", np.ndarray, TriangleMesh)

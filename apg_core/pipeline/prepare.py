@@ -10,8 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from apg_core.errors import MaskError
-from apg_core.protocol.prompt import Labels
-from apg_core.shapes import RgbaImage, RgbImage
+from apg_core.protocol.arrays import Labels, RgbaImage, RgbImage
 
 FOREGROUND_ALPHA = 204  # 0.8 * 255: above it a pixel counts as the object
 CROP_MARGIN = 1.2  # crop edge over the object's longer edge

@@ -11,7 +11,7 @@ from apg_core.diffusion.schedule import Schedule
 from apg_core.diffusion.trajectories import StepCallback, Trajectory, run
 from apg_core.models.part_dit import PartDit
 from apg_core.pipeline.stages import HistoryNoise, LatentRequest, PartRequest, WholeRequest
-from apg_core.shapes import FeatureArray, LatentArray
+from apg_core.protocol.arrays import FeatureArray, LatentArray
 
 
 class PartSampler:

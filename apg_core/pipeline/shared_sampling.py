@@ -15,7 +15,7 @@ from apg_core.diffusion.trajectories import Trajectory, TrajectoryBatch
 from apg_core.errors import GenerationCancelled, SamplingError
 from apg_core.pipeline.sampling import PartSampler
 from apg_core.pipeline.stages import LatentRequest, OnStep
-from apg_core.shapes import LatentArray
+from apg_core.protocol.arrays import LatentArray
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -12,10 +12,9 @@ import numpy as np
 
 from apg_core.geometry.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
+from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, DecodeOptions
-from apg_core.protocol.prompt import Image, Labels
-from apg_core.shapes import FeatureArray, LatentArray, RgbImage
 
 OnStep = Callable[[int, int], None]
 

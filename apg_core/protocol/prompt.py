@@ -3,15 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
-from jaxtyping import Int, UInt8
-
 from apg_core.errors import PromptError
+from apg_core.protocol.arrays import Image, Labels
 from apg_core.protocol.mesh import TriangleMesh
 
 Mode = Literal["image", "mesh", "image_mesh", "image_mask", "image_mesh_mask"]
-Image = UInt8[np.ndarray, "H W _"]  # 3 channels, or 4 with alpha; sRGB, not premultiplied
-Labels = Int[np.ndarray, "H W"]  # 0 is background, every other value a part
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,14 @@
+"""Shapes of numpy arrays, in the letters of `apg_core.shapes`; no torch, so that a light process can import it."""
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+LatentArray = Float[np.ndarray, "N C"]
+FeatureArray = Float[np.ndarray, "T X"]
+SurfaceArray = Float[np.ndarray, "P 6"]
+VertexArray = Float[np.ndarray, "V 3"]
+FaceArray = Int[np.ndarray, "F 3"]
+RgbImage = UInt8[np.ndarray, "H W 3"]
+RgbaImage = UInt8[np.ndarray, "H W 4"]
+Image = UInt8[np.ndarray, "H W _"]  # 3 channels, or 4 with alpha; sRGB, not premultiplied
+Labels = Int[np.ndarray, "H W"]  # 0 is background, every other value a part
