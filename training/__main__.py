@@ -1,4 +1,4 @@
-"""`python -m training vae|dit`: start or continue a training run."""
+"""`python -m training vae|pool|dit`: start or continue a stage of training."""
 
 import argparse
 import logging
@@ -7,24 +7,56 @@ from pathlib import Path
 import torch
 
 from training.loop import RunOptions
+from training.pool import fill_pool
+from training.runs import latent_scale, trained_vae
+from training.sizes import SURFACE_POINTS
+from training.train_dit import empty_latent, train_dit
+from training.train_vae import train_vae
+
+HELD_OUT_SEED = 900_000
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    stages = parser.add_subparsers(dest="stage", required=True)
+    vae = stages.add_parser("vae", help="train the autoencoder")
+    pool = stages.add_parser("pool", help="prepare objects for the denoiser")
+    dit = stages.add_parser("dit", help="train the denoiser and the image encoder")
+    for stage in (vae, dit):
+        stage.add_argument("--folder", type=Path, required=True, help="state and metrics; resumed when present")
+        stage.add_argument("--minutes", type=float, required=True, help="wall-clock budget of the run")
+        stage.add_argument("--lr", type=float, default=2e-3)
+        stage.add_argument("--batch", type=int, default=32)
+    for stage in (pool, dit):
+        stage.add_argument("--vae", type=Path, required=True, help="folder of the autoencoder's run")
+        stage.add_argument("--pool", type=Path, required=True, help="folder of prepared objects")
+    pool.add_argument("--chunks", type=int, default=40, help="chunks of 256 objects")
+    return parser
 
 
 def main() -> None:
-    """Parse the command line and train."""
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("what", choices=["vae", "dit"])
-    parser.add_argument("--folder", type=Path, required=True, help="state and metrics; resumed when present")
-    parser.add_argument("--minutes", type=float, required=True, help="wall-clock budget of the run")
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--threads", type=int, default=2)
-    args = parser.parse_args()
+    """Parse the command line and run one stage."""
+    args = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(args.threads)
+    if args.stage == "pool":
+        vae = trained_vae(args.vae)
+        fill_pool(args.pool / "held_out", vae, chunks=1, first_seed=HELD_OUT_SEED)
+        fill_pool(args.pool / "trained", vae, chunks=args.chunks)
+        return
     options = RunOptions(folder=args.folder, minutes=args.minutes, peak_lr=args.lr)
-    from training.train_vae import train_vae
-
-    train_vae(options, batch=args.batch)
+    if args.stage == "vae":
+        train_vae(options, batch=args.batch)
+        return
+    train_dit(
+        options,
+        pool=args.pool / "trained",
+        held_out=args.pool / "held_out",
+        scale=latent_scale(args.pool / "trained"),
+        empty=empty_latent(trained_vae(args.vae), SURFACE_POINTS),
+        batch=args.batch,
+    )
 
 
 if __name__ == "__main__":

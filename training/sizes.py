@@ -1,5 +1,7 @@
 """Sizes of the `tiny` preset's networks: the published architecture with other numbers."""
 
+from apg_core.models.image_encoder import ImageEncoderConfig
+from apg_core.models.part_dit import PartDitConfig
 from apg_core.models.shape_vae import ShapeVaeConfig
 
 SURFACE_POINTS = 1024
@@ -10,7 +12,27 @@ TINY_VAE = ShapeVaeConfig(
     latent_channels=CHANNELS,
     num_attention_heads=4,
     encoder_width=128,
-    decoder_width=192,
-    num_layers_encoder=3,
+    decoder_width=160,
+    num_layers_encoder=2,
     num_layers_decoder=4,
+)
+
+TINY_DIT = PartDitConfig(
+    latent_channels=CHANNELS,
+    width=192,
+    num_layers=7,
+    num_attention_heads=3,
+    image_width=128,
+    token_cross_attention_layer=4,
+)
+
+TINY_IMAGE_ENCODER = ImageEncoderConfig(
+    width=128,
+    num_layers=4,
+    num_attention_heads=4,
+    mlp_ratio=4,
+    patch_size=14,
+    num_register_tokens=4,
+    position_image_size=112,
+    input_image_size=112,
 )

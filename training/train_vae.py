@@ -8,12 +8,11 @@ from torch import Tensor, nn
 
 from apg_core.models.shape_vae import ShapeVae
 from training.loop import Metrics, Run, RunOptions
-from training.objects.batch import union_distance
+from training.objects.batch import sample_surface, union_distance
 from training.objects.draw import draw_objects
 from training.objects.families import TRAINED, Family
 from training.objects.kept_out import KEPT_OUT
 from training.samples import FieldBatch, farthest_points, field_batch, random_subsets
-from training.objects.batch import sample_surface
 from training.sizes import LATENTS, SURFACE_POINTS, TINY_VAE
 
 KL_WEIGHT = 5e-3
@@ -69,7 +68,7 @@ def reconstruction_iou(vae: ShapeVae, families: Mapping[str, Family], *, count: 
     return float(overlap.mean())
 
 
-def train_vae(options: RunOptions, *, batch: int = 32, queries: int = 320, seed: int = 1) -> None:
+def train_vae(options: RunOptions, *, batch: int = 32, queries: int = 256, seed: int = 1) -> None:
     """Train (or continue) the autoencoder within the options' budget."""
     torch.manual_seed(seed)
     run = Run(FieldLoss(ShapeVae(TINY_VAE)).to(options.device), options)
