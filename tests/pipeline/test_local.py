@@ -30,12 +30,12 @@ from apg_core.pipeline.local import (
     load_pipeline,
 )
 from apg_core.pipeline.stages import OnStep
+from apg_core.protocol.arrays import LatentArray, RgbImage
 from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, StopReason
 from apg_core.protocol.job import JobStage
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import Prompt, make_prompt
-from apg_core.shapes import LatentArray, RgbImage
 
 
 @pytest.fixture(scope="module")

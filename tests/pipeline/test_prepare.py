@@ -17,7 +17,7 @@ from apg_core.pipeline.prepare import (
     prepare_region,
     prepare_whole,
 )
-from apg_core.shapes import RgbaImage
+from apg_core.protocol.arrays import RgbaImage
 
 NANO = Path(__file__).parents[1] / "data" / "parity" / "nano"
 CASES = load_file(NANO / "cases.safetensors")

@@ -14,7 +14,7 @@ from apg_core.pipeline.sampling import PartSampler
 from apg_core.pipeline.shared_sampling import SharedSampler
 from apg_core.pipeline.stages import LatentRequest, PartRequest, WholeRequest
 from apg_core.presets import load_preset
-from apg_core.shapes import LatentArray
+from apg_core.protocol.arrays import LatentArray
 
 TOLERANCE = 1e-4
 STEPS = 4
