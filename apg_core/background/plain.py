@@ -105,7 +105,7 @@ def _touching_border(region: Region) -> Region:
 
 def _object(differs: Region) -> Region:
     """What differs from the background, without dust and pinholes."""
-    opened = ndimage.binary_opening(differs)
+    opened = ndimage.binary_opening(np.pad(differs, 1, mode="edge"))[1:-1, 1:-1]
     holes = ~opened & ~_touching_border(~opened)
     solid = opened | (holes & ~_at_least(holes, HOLE_SHARE * holes.size))
     return _at_least(solid, SMALLEST_PIECE * solid.sum())
@@ -131,11 +131,12 @@ def _soft_alpha(found: Region, distance: Distance) -> UInt8[np.ndarray, "H W"]:
 
 def _doubt(found: Region, ring: Region, residual: float) -> str | None:
     share = float(found.mean())
+    corners = found[[0, 0, -1, -1], [0, -1, 0, -1]]
     reasons = (
         (residual > PLAIN_RESIDUAL, "the border is not of one colour"),
         (share < LEAST_OBJECT, "no object stands out from the background"),
         (share > MOST_OBJECT, "nearly everything stands out from the border"),
-        (float(found[ring].mean()) > MOST_BORDER, "the object runs over the border"),
+        (found[ring].mean() > MOST_BORDER or corners.sum() > 1, "the object runs over the border"),
     )
     for holds, reason in reasons:
         if holds:
