@@ -15,6 +15,7 @@ ServiceError
 │   └── StoreError          job or artifact store cannot be reached or written
 ├── SchemaError             the database is of a version this program does not know (at start)
 ├── OpenServiceError        bound to other machines without keys (at start)
+├── StageError              a stage failed in a way that was not foreseen (in the job's `error`)
 ├── LeaseLostError          this runner no longer holds the job (inside)
 └── AttemptsExhaustedError  a job was taken up as often as it may be (in the job's `error`)
 """
@@ -110,6 +111,12 @@ class OpenServiceError(ServiceError):
     """The service would be open to other machines without a key."""
 
     code = "open_service"
+
+
+class StageError(ServiceError):
+    """A stage failed in a way that was not foreseen; the log has more."""
+
+    code = "stage_failed"
 
 
 class LeaseLostError(ServiceError):

@@ -1,5 +1,7 @@
 """The application: routes, failures, request ids, and a description that is true."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -18,8 +20,14 @@ _DESCRIPTION = (
 
 
 def build_api(service: Service) -> FastAPI:
-    """The HTTP interface of a service."""
-    api = FastAPI(title="AutoPartGen", version=version("autopartgen-ray"), description=_DESCRIPTION)
+    """The HTTP interface of a service; its decoder runs while the application does."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with service.decoder:
+            yield
+
+    api = FastAPI(title="AutoPartGen", version=version("autopartgen-ray"), description=_DESCRIPTION, lifespan=lifespan)
     api.state.service = service
     problems.install(api, retry_after_seconds=service.limits.retry_after_seconds)
     for module in (submissions, jobs, files, status):

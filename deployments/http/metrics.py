@@ -14,6 +14,7 @@ _COUNTERS = {
     "submitted": ("apg_jobs_submitted", "Jobs that were accepted", "mode"),
     "finished": ("apg_jobs_finished", "Jobs that ended", "outcome"),
     "taken_over": ("apg_jobs_taken_over", "Jobs that a runner took up after another one was lost", None),
+    "retried": ("apg_stages_retried", "Stages done again because their replica was lost", "stage"),
     "attempts": ("apg_part_attempts", "Attempts at a part, by how they came out", "outcome"),
 }
 _HISTOGRAMS = {

@@ -114,17 +114,16 @@ def run_server(
     )
     api = build_api(service)
 
-    config = uvicorn.Config(api, port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(api, port=0, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
     web = uvicorn.Server(config)
     started = threading.Event()
 
     async def main() -> None:
-        async with decoder:
-            serving = asyncio.create_task(web.serve())
-            while not web.started:
-                await asyncio.sleep(0.01)
-            started.set()
-            await serving
+        serving = asyncio.create_task(web.serve())
+        while not web.started:
+            await asyncio.sleep(0.01)
+        started.set()
+        await serving
 
     thread = threading.Thread(target=lambda: asyncio.run(main()))
     thread.start()

@@ -1,0 +1,96 @@
+"""The deployment that speaks HTTP; the routes are in `deployments.http`."""
+
+import asyncio
+import ipaddress
+
+from fastapi import FastAPI
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.context import _get_global_client
+from ray.serve.exceptions import RayServeException
+
+from apg_core.presets import load_preset
+from deployments.decoding.decoder import Decoder
+from deployments.errors import NotReadyError, OpenServiceError
+from deployments.handle_stages import Handle
+from deployments.http.api import build_api
+from deployments.http.auth import Keys
+from deployments.http.events import EventFeed
+from deployments.http.service import Service
+from deployments.settings import AccessSettings, AppArgs
+from deployments.stores import Stores, open_stores
+
+POLL_SECONDS = 0.05  # how soon a follower hears of an event
+READY_SECONDS = 2.0
+
+
+@serve.ingress()
+class Ingress:
+    """Answers HTTP requests from the stores."""
+
+    def __init__(self, args: AppArgs, *deployments: Handle) -> None:
+        check_bound_address(_bound_host(), args.access)
+        stores = open_stores(args.stores)
+        readiness = _Readiness(stores, deployments)
+        self._service = Service(
+            preset=load_preset(args.models.preset),
+            precision=args.models.precision,
+            limits=args.limits,
+            database=stores.database,
+            store=stores.jobs,
+            artifacts=stores.artifacts,
+            feed=EventFeed(stores.jobs, poll_seconds=POLL_SECONDS),
+            decoder=Decoder(processes=args.decoder_processes, memory_bytes=args.limits.decode_bytes),
+            keys=None if args.access.keys_file is None else Keys.from_file(args.access.keys_file),
+            check_ready=readiness.check,
+        )
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """The application that Serve runs in this replica."""
+        return build_api(self._service)
+
+
+def check_bound_address(host: str, access: AccessSettings) -> None:
+    """Refuse to be reachable from other machines without keys.
+
+    Raises:
+        OpenServiceError: it would be.
+    """
+    if access.keys_file is not None or access.allow_open or _is_loopback(host):
+        return
+    raise OpenServiceError(
+        f"the service would listen on {host} for everyone; give `access.keys_file`, listen on 127.0.0.1, "
+        "or say `access.allow_open: true`"
+    )
+
+
+class _Readiness:
+    """Asks every deployment once whether it is there; each has run its network when it can answer."""
+
+    def __init__(self, stores: Stores, deployments: tuple[Handle, ...]) -> None:
+        self._stores = stores
+        self._waiting = list(deployments)
+
+    async def check(self) -> None:
+        await asyncio.to_thread(self._stores.ping)
+        for handle in list(self._waiting):
+            try:
+                await asyncio.wait_for(handle.ready.remote(), READY_SECONDS)
+            except (TimeoutError, RayError, RayServeException) as error:
+                name = handle.deployment_name
+                raise NotReadyError(f"{name} is still starting; try again shortly") from error
+            self._waiting.remove(handle)
+
+
+def _bound_host() -> str:
+    # No public call tells a replica what the proxy listens on.
+    client = _get_global_client()
+    assert client is not None
+    return str(client.http_config.host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

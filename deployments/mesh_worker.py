@@ -1,0 +1,67 @@
+"""The deployment that does geometry and files; all of it on the CPU, in the replica's threads."""
+
+import io
+import zipfile
+
+from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.surface import Surface
+from apg_core.pipeline import meshing
+from apg_core.pipeline.finishing import Artifact, Provenance, artifacts, early_part_file
+from apg_core.pipeline.generate import Ending
+from apg_core.pipeline.stages import CleanedPart
+from apg_core.presets import load_preset
+from apg_core.protocol.artifacts import AcceptedPart
+from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.options import CleanupOptions, GenerationOptions
+from apg_core.protocol.prompt import Prompt
+from deployments.settings import ModelSettings
+
+ARCHIVE = "all.zip"
+
+
+class MeshWorker:
+    """Surfaces, overlap, cleanup, files."""
+
+    def __init__(self, models: ModelSettings) -> None:
+        self._meshes = meshing.MeshWorker(load_preset(models.preset).surface)
+
+    def sample_surface(self, mesh: TriangleMesh, seed: int) -> Surface:
+        """Points and farthest points for encoding."""
+        return self._meshes.sample_surface(mesh, seed)
+
+    def overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
+        """Larger share of surface cells that both have."""
+        return self._meshes.overlap(mesh, accepted)
+
+    def clean(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
+        """The part as it is kept."""
+        return self._meshes.clean(mesh, options, grid_size)
+
+    def part_file(self, part: AcceptedPart, parts_total: int | None) -> Artifact:
+        """An accepted part's file while the generation goes on."""
+        return early_part_file(part, parts_total=parts_total)
+
+    def package(
+        self,
+        ending: Ending,
+        prompt: Prompt,
+        options: GenerationOptions,
+        provenance: Provenance,
+        whole: TriangleMesh | None,
+    ) -> list[Artifact]:
+        """Every file of a finished generation, and one archive of them all."""
+        files = list(artifacts(ending, prompt=prompt, options=options, provenance=provenance, whole=whole))
+        return [*files, Artifact(ARCHIVE, _zipped(files))]
+
+    def ready(self) -> bool:
+        """Whether it can work."""
+        return True
+
+
+def _zipped(files: list[Artifact]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for file in files:
+            # A fixed date, so that the same generation gives the same archive.
+            archive.writestr(zipfile.ZipInfo(file.name, (1980, 1, 1, 0, 0, 0)), file.content)
+    return buffer.getvalue()
