@@ -1,7 +1,6 @@
 """How much of a surface two meshes have in common, in cells of a grid."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -21,12 +20,12 @@ class SurfaceCells:
     numbers: Int[np.ndarray, " K"]
 
     @classmethod
-    def empty(cls, grid_size: int) -> Self:
+    def empty(cls, grid_size: int) -> "SurfaceCells":
         """No cells."""
         return cls(grid_size, np.zeros(0, np.int32))
 
     @classmethod
-    def of(cls, mesh: TriangleMesh, grid_size: int) -> Self:
+    def of(cls, mesh: TriangleMesh, grid_size: int) -> "SurfaceCells":
         """The cells that hold points of the mesh's faces, sampled at half a cell's distance."""
         if mesh.is_empty:
             return cls.empty(grid_size)
@@ -41,7 +40,7 @@ class SurfaceCells:
             found += [_cells(weights @ some[start : start + rows], grid_size) for start in range(0, len(some), rows)]
         return cls(grid_size, np.unique(np.concatenate(found)))
 
-    def union(self, other: Self) -> "SurfaceCells":
+    def union(self, other: "SurfaceCells") -> "SurfaceCells":
         """The cells of either."""
         return SurfaceCells(self.grid_size, np.union1d(self.numbers, other.numbers))
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-FeatureMap = Float[Tensor, "B D H W"]
+FeatureMap = Float[Tensor, "B _ H W"]  # any number of channels
 
 
 class ConvNormRelu(nn.Module):
