@@ -24,7 +24,7 @@ class Blocks:
         return Blocks(self.low[rows], self.values[rows])
 
     @property
-    def crossed(self) -> Bool[np.ndarray, "K"]:
+    def crossed(self) -> Bool[np.ndarray, " K"]:
         """Whether the corners differ in sign."""
         inside = (self.values > 0).sum(axis=(1, 2, 3))
         return (inside > 0) & (inside < 8)
@@ -57,7 +57,7 @@ class Plateau:
         return cls(cls._edge(-values[values <= 0]), cls._edge(values[values > 0]))
 
     @staticmethod
-    def _edge(magnitudes: Float[np.ndarray, "Q"]) -> float:
+    def _edge(magnitudes: Float[np.ndarray, " Q"]) -> float:
         if len(magnitudes) == 0:
             return np.inf
         top = np.percentile(magnitudes, 90)

@@ -36,7 +36,7 @@ def take_crossed_edges(samples: Samples, blocks: Blocks, slope: float) -> None:
         samples.take(numbers)
 
 
-def _neighbours(grid: Grid, numbers: Int[np.ndarray, "Q"]) -> Int[np.ndarray, "Q*6"]:
+def _neighbours(grid: Grid, numbers: Int[np.ndarray, " Q"]) -> Int[np.ndarray, " W"]:
     """The six neighbours of each point, -1 where the cube ends."""
     indices = grid.indices(numbers)
     steps = np.concatenate([np.eye(3, dtype=np.int64), -np.eye(3, dtype=np.int64)])
@@ -45,7 +45,7 @@ def _neighbours(grid: Grid, numbers: Int[np.ndarray, "Q"]) -> Int[np.ndarray, "Q
     return np.where(within, grid.number(around), -1).reshape(-1)
 
 
-def _crossed_cells(samples: Samples) -> Int[np.ndarray, "K"]:
+def _crossed_cells(samples: Samples) -> Int[np.ndarray, " K"]:
     """Cells around every edge whose two known ends differ in sign. No such edge lies on the border."""
     steps = samples.grid.strides
     cells = []
@@ -79,8 +79,8 @@ def closed_band(samples: Samples, blocks: Blocks, stride: int) -> NarrowBand:
 
 
 def _corner_values(
-    samples: Samples, corners: Int[np.ndarray, "M"], rows: Int[np.ndarray, "K 2 2 2"]
-) -> tuple[Float[np.ndarray, "M"], Bool[np.ndarray, "M"]]:
+    samples: Samples, corners: Int[np.ndarray, " M"], rows: Int[np.ndarray, "K 2 2 2"]
+) -> tuple[Float[np.ndarray, " M"], Bool[np.ndarray, " M"]]:
     """Field at the corners, and where it is exact: a corner not taken has the value of a neighbour in its cell.
 
     It has its neighbour's sign, too: otherwise the edge between them would be crossed, and taken.
@@ -97,7 +97,7 @@ def _corner_values(
     return values, known
 
 
-def _at_crossed_edge(values: Float[np.ndarray, "M"], rows: Int[np.ndarray, "K 2 2 2"]) -> Bool[np.ndarray, "M"]:
+def _at_crossed_edge(values: Float[np.ndarray, " M"], rows: Int[np.ndarray, "K 2 2 2"]) -> Bool[np.ndarray, " M"]:
     """Which corners are an end of an edge, of any of these cells, whose ends differ in sign."""
     marked = np.zeros(len(values), bool)
     marked[rows[_crossed_edge_ends(values[rows] > 0)]] = True

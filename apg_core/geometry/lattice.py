@@ -26,7 +26,7 @@ class Grid:
         return (self.high - self.low) / (self.resolution - 1)
 
     @property
-    def strides(self) -> Int[np.ndarray, "3"]:
+    def strides(self) -> Int[np.ndarray, " 3"]:
         """What to add to a point's number for one step along x, y and z."""
         return np.array([self.resolution**2, self.resolution, 1])
 
@@ -60,9 +60,9 @@ class NarrowBand:
     """
 
     grid: Grid
-    cells: Int[np.ndarray, "K"]
-    corners: Int[np.ndarray, "M"]
-    values: Float[np.ndarray, "M"]
+    cells: Int[np.ndarray, " K"]
+    corners: Int[np.ndarray, " M"]
+    values: Float[np.ndarray, " M"]
     queries: int
     """How often the field was evaluated to find this band."""
 
@@ -75,13 +75,13 @@ class NarrowBand:
         """Rows of `corners` and `values` that belong to each cell, in the order of `CORNERS`."""
         return np.searchsorted(self.corners, self.cells[:, None] + CORNERS @ self.grid.strides)
 
-    def box(self) -> tuple[Int[np.ndarray, "3"], Int[np.ndarray, "3"]]:
+    def box(self) -> tuple[Int[np.ndarray, " 3"], Int[np.ndarray, " 3"]]:
         """Lowest and highest lattice indices of the band, with one point to spare where the cube has one."""
         indices = self.grid.indices(self.corners)
         low, high = indices.min(axis=0) - 1, indices.max(axis=0) + 1
         return np.maximum(low, 0), np.minimum(high, self.grid.resolution - 1)
 
-    def dense(self, *, crop: bool) -> tuple[Float[np.ndarray, "X Y Z"], Int[np.ndarray, "3"]]:
+    def dense(self, *, crop: bool) -> tuple[Float[np.ndarray, "X Y Z"], Int[np.ndarray, " 3"]]:
         """The band as a full block of values, and the lattice index of its first point.
 
         Points outside the band carry the last value before them along z, which has their sign: no edge crosses

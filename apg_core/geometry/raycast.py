@@ -51,7 +51,7 @@ def cast_picture(meshes: Sequence[TriangleMesh], colours: Sequence[Colour], *, s
 
 @dataclass(frozen=True, slots=True)
 class _Camera:
-    eye: Float[np.ndarray, "3"]
+    eye: Float[np.ndarray, " 3"]
     axes: Float[np.ndarray, "3 3"]
     """Right, up, and towards the viewer."""
     corner: Float[np.ndarray, "2"]
@@ -87,7 +87,7 @@ class _Hits:
 
     places: Float[np.ndarray, "Q 3"]
     normals: Float[np.ndarray, "Q 3"]
-    part: Int[np.ndarray, "Q"]
+    part: Int[np.ndarray, " Q"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class _Stage:
     scene: EmbreeScene
     vertices: Float[np.ndarray, "V 3"]
     corner_normals: Float[np.ndarray, "F 3 3"]
-    part_of_face: Int[np.ndarray, "F"]
+    part_of_face: Int[np.ndarray, " F"]
     paint: Float[np.ndarray, "K 3"]
     reach: float
     floor: Float[np.ndarray, "n n"]
@@ -129,7 +129,7 @@ class _Stage:
         far = np.where(hit, found["tfar"], to_floor)[:, None]
         return _Hits(origins + far * directions, normals, np.where(hit, self.part_of_face[np.maximum(face, 0)], -1))
 
-    def light(self, hits: _Hits, random: np.random.Generator, *, share: int = 1) -> Float[np.ndarray, "Q"]:
+    def light(self, hits: _Hits, random: np.random.Generator, *, share: int = 1) -> Float[np.ndarray, " Q"]:
         """Light that reaches each place on a face; `share` divides the number of rays."""
         on_face = hits.part >= 0
         places, normals = hits.places[on_face], hits.normals[on_face]
@@ -147,16 +147,16 @@ class _Stage:
         light[on_face] = _SKY_STRENGTH * sky / (_SKY_RAYS // share) + _LAMP_STRENGTH * lamp / (_LAMP_RAYS // share)
         return light
 
-    def colour(self, hits: _Hits, light: Float[np.ndarray, "Q"]) -> Float[np.ndarray, "Q 3"]:
+    def colour(self, hits: _Hits, light: Float[np.ndarray, " Q"]) -> Float[np.ndarray, "Q 3"]:
         """What the eye sees there, linear."""
         bare = 1 - self._shade_at(hits.places)
         return np.where(hits.part[:, None] >= 0, self.paint[hits.part] * light[:, None], bare[:, None])
 
-    def _free(self, places: np.ndarray, normals: np.ndarray, toward: np.ndarray) -> Float[np.ndarray, "Q"]:
+    def _free(self, places: np.ndarray, normals: np.ndarray, toward: np.ndarray) -> Float[np.ndarray, " Q"]:
         lifted = (places + 2e-3 * self.reach * normals).astype(np.float32)
         return (self.scene.run(lifted, toward.astype(np.float32), query="OCCLUDED") < 0).astype(np.float32)
 
-    def _floor_centre(self) -> Float[np.ndarray, "3"]:
+    def _floor_centre(self) -> Float[np.ndarray, " 3"]:
         low, high = self.vertices.min(axis=0), self.vertices.max(axis=0)
         return np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
 
@@ -176,14 +176,14 @@ class _Stage:
         fading = fading * fading * (3 - 2 * fading)
         return (gaussian_filter(unlit.reshape(x.shape), 0.8) * np.minimum(2 * fading, 1)).astype(np.float32)
 
-    def _shade_at(self, places: Float[np.ndarray, "Q 3"]) -> Float[np.ndarray, "Q"]:
+    def _shade_at(self, places: Float[np.ndarray, "Q 3"]) -> Float[np.ndarray, " Q"]:
         away = (places - self._floor_centre())[:, [0, 2]] / (_FLOOR_REACH * self.reach)
         cells = (away + 1) / 2 * _FLOOR_CELLS - 0.5
         shade: np.ndarray = map_coordinates(self.floor, cells.T, order=1, mode="constant")
         return shade
 
 
-def _hemisphere(normals: Float[np.ndarray, "Q 3"], count: int, turns: Float[np.ndarray, "Q"]) -> list[np.ndarray]:
+def _hemisphere(normals: Float[np.ndarray, "Q 3"], count: int, turns: Float[np.ndarray, " Q"]) -> list[np.ndarray]:
     """`count` directions about each normal, cosine-weighted, the pattern turned by `turns`."""
     # An orthonormal frame without branches (Duff et al. 2017, "Building an orthonormal basis, revisited").
     x, y, z = normals.T
@@ -215,13 +215,13 @@ def _corner_normals(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "
     return np.where(creased[..., None], flat[:, None], corners)
 
 
-def _vignette(across: Int[np.ndarray, "Q"], down: Int[np.ndarray, "Q"], size: int) -> Float[np.ndarray, "Q"]:
+def _vignette(across: Int[np.ndarray, " Q"], down: Int[np.ndarray, " Q"], size: int) -> Float[np.ndarray, " Q"]:
     """1, and less and less within the margin: a shadow on the floor has faded at the picture's border."""
     to_border = np.minimum(np.minimum(across, size - 1 - across), np.minimum(down, size - 1 - down))
     return np.minimum(to_border / (_MARGIN * size), 1)
 
 
-def _edges(hits: _Hits, size: int) -> Bool[np.ndarray, "Q"]:
+def _edges(hits: _Hits, size: int) -> Bool[np.ndarray, " Q"]:
     """Pixels that differ in part or in direction from the one to the right or below, and those."""
     part = hits.part.reshape(size, size)
     normals = hits.normals.reshape(size, size, 3)
@@ -237,7 +237,7 @@ def _edges(hits: _Hits, size: int) -> Bool[np.ndarray, "Q"]:
     return edge.reshape(-1)
 
 
-def _smoothed(light: Float[np.ndarray, "Q"], hits: _Hits, size: int) -> Float[np.ndarray, "Q"]:
+def _smoothed(light: Float[np.ndarray, " Q"], hits: _Hits, size: int) -> Float[np.ndarray, " Q"]:
     """The light averaged over the neighbourhood, as far as that is the same part and faces the same way."""
     part, normals = hits.part.reshape(size, size), hits.normals.reshape(size, size, 3)
     light = light.reshape(size, size)

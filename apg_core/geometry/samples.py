@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 
 from apg_core.geometry.lattice import Grid
 
-Field = Callable[[Float[np.ndarray, "Q 3"]], Float[np.ndarray, "Q"]]
+Field = Callable[[Float[np.ndarray, "Q 3"]], Float[np.ndarray, " Q"]]
 
 
 class Samples:
@@ -19,7 +19,7 @@ class Samples:
         self.values = np.zeros(0, np.float32)
         self._field = field
 
-    def take(self, numbers: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "Q"]:
+    def take(self, numbers: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, " Q"]:
         """Evaluate the field at the points not known yet, and return their numbers; the border is outside.
 
         Raises:

@@ -1,0 +1,70 @@
+import importlib.util
+import math
+
+import numpy as np
+import pytest
+from reference import solid, symmetric_chamfer
+from support.fields import PROFILES, shapes, sphere, torus
+
+from apg_core.errors import BackendMissingError
+from apg_core.geometry.field import narrow_band
+from apg_core.geometry.isosurface import extract_surface
+from apg_core.geometry.lattice import Grid
+
+ON_CPU = ["libigl", "skimage"]
+
+
+@pytest.mark.parametrize("backend", ON_CPU)
+def test_sphere_is_closed_faces_outward_and_is_where_it_should_be(backend) -> None:
+    grid = Grid(64)
+    mesh = extract_surface(narrow_band(sphere(0.5), grid), backend=backend)
+    assert solid(mesh).is_watertight
+    assert solid(mesh).volume == pytest.approx(4 / 3 * math.pi * 0.5**3, rel=0.01)
+    assert np.abs(np.linalg.norm(mesh.vertices, axis=1) - 0.5).max() < 0.1 * grid.spacing
+
+
+@pytest.mark.parametrize("backend", ON_CPU)
+def test_clamped_torus_has_one_hole_and_its_volume(backend) -> None:
+    mesh = solid(extract_surface(narrow_band(PROFILES["clamped"](torus(0.45, 0.16)), Grid(96)), backend=backend))
+    assert mesh.is_watertight
+    assert mesh.euler_number == 0
+    assert mesh.volume == pytest.approx(2 * math.pi**2 * 0.45 * 0.16**2, rel=0.01)
+
+
+@pytest.mark.parametrize("shape", list(shapes(1.0)))
+def test_backends_on_the_cpu_agree(shape: str) -> None:
+    grid = Grid(64)
+    band = narrow_band(shapes(grid.spacing)[shape], grid)
+    one, other = (extract_surface(band, backend=backend) for backend in ON_CPU)
+    assert symmetric_chamfer(one, other, samples=5000) < 0.1 * grid.spacing
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_surface_of_noise_is_closed(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    grid = Grid(24)
+    mesh = extract_surface(narrow_band(lambda points: random.normal(size=len(points)), grid, coarse=32))
+    assert solid(mesh).is_watertight
+    assert solid(mesh).volume > 0
+
+
+def test_cropping_does_not_move_the_surface() -> None:
+    band = narrow_band(sphere(0.3, (0.4, -0.2, 0.1)), Grid(64))
+    cropped, full = (extract_surface(band, backend="skimage", crop=crop) for crop in (True, False))
+    np.testing.assert_array_equal(cropped.faces, full.faces)
+    np.testing.assert_allclose(cropped.vertices, full.vertices, atol=1e-6)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("diso") is not None, reason="diso is installed")
+def test_asking_for_an_absent_diso_says_how_to_install_it() -> None:
+    with pytest.raises(BackendMissingError, match="pip install"):
+        extract_surface(narrow_band(sphere(0.5), Grid(32)), backend="diso")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(importlib.util.find_spec("diso") is None, reason="diso is not installed")
+def test_diso_gives_the_same_sphere() -> None:
+    grid = Grid(128)
+    mesh = extract_surface(narrow_band(sphere(0.5), grid), backend="diso")
+    assert solid(mesh).is_watertight
+    assert solid(mesh).volume == pytest.approx(4 / 3 * math.pi * 0.5**3, rel=0.01)
