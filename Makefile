@@ -10,7 +10,7 @@ install: .venv/installed
 	touch $@
 
 demo: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/demo.py
 
 test: install
 	$(BIN)/pytest -q
