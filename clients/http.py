@@ -88,6 +88,8 @@ class AutoPartGenClient:
                         stream.response.read()
                     else:
                         for sent in stream.iter_sse():
+                            if not sent.data:  # a heartbeat, which httpx-sse tells as an event
+                                continue
                             event = Event.model_validate_json(sent.data)
                             after = event.id
                             retries.reset(self._retries)
@@ -243,6 +245,8 @@ class AsyncAutoPartGenClient:
                         await stream.response.aread()
                     else:
                         async for sent in stream.aiter_sse():
+                            if not sent.data:  # a heartbeat, which httpx-sse tells as an event
+                                continue
                             event = Event.model_validate_json(sent.data)
                             after = event.id
                             retries.reset(self._retries)

@@ -3,14 +3,17 @@
 import io
 import zipfile
 
+import numpy as np
+
 from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.render import preview
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline import meshing
 from apg_core.pipeline.finishing import Artifact, Provenance, artifacts, early_part_file
 from apg_core.pipeline.generate import Ending
 from apg_core.pipeline.stages import CleanedPart
 from apg_core.presets import load_preset
-from apg_core.protocol.artifacts import AcceptedPart
+from apg_core.protocol.artifacts import AcceptedPart, PartFacts
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, GenerationOptions
 from apg_core.protocol.prompt import Prompt
@@ -24,6 +27,7 @@ class MeshWorker:
 
     def __init__(self, models: ModelSettings) -> None:
         self._meshes = meshing.MeshWorker(load_preset(models.preset).surface)
+        self._warm_up()
 
     def sample_surface(self, mesh: TriangleMesh, seed: int) -> Surface:
         """Points and farthest points for encoding."""
@@ -56,6 +60,14 @@ class MeshWorker:
     def ready(self) -> bool:
         """Whether it can work."""
         return True
+
+    def _warm_up(self) -> None:
+        corners = np.eye(4, 3, dtype=np.float32)
+        tetrahedron = TriangleMesh(corners, np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]], np.int32))
+        cleaned = self.clean(tetrahedron, CleanupOptions(), grid_size=16)
+        part = AcceptedPart(PartFacts(index=0, attempt=0, seed=0, overlap=0.0), cleaned.mesh)
+        self.part_file(part, None)
+        preview([cleaned.mesh], [(255, 255, 255, 255)])
 
 
 def _zipped(files: list[Artifact]) -> bytes:

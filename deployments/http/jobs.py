@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from apg_core.protocol.job import Event, Job, JobPage, JobStatus
 from deployments.errors import JobNotFoundError
 from deployments.http.problems import documented
-from deployments.http.service import HEARTBEAT_SECONDS, OwnerDep, ServiceDep
+from deployments.http.service import OwnerDep, ServiceDep
 from deployments.http.views import job_view, number_of, page_view
 
 router = APIRouter(tags=["jobs"])
@@ -89,7 +89,8 @@ async def follow_job(
     """All events from the start, or after `Last-Event-ID`, as they come; ends after the last one."""
     await run_in_threadpool(service.store.get, checked_id(job_id), owner)
     events = service.feed.follow(job_id, owner, after=last_event_id or 0)
-    return EventSourceResponse(_sent(events), ping=HEARTBEAT_SECONDS, headers={"X-Accel-Buffering": "no"})
+    unbuffered = {"X-Accel-Buffering": "no"}  # for reverse proxies that understand it
+    return EventSourceResponse(_sent(events), ping=service.heartbeat_seconds, headers=unbuffered)
 
 
 async def _sent(events: AsyncIterator[Event]) -> AsyncIterator[ServerSentEvent]:

@@ -15,8 +15,6 @@ from deployments.jobs.database import Database
 from deployments.jobs.store import JobStore
 from deployments.limits import ServiceLimits
 
-HEARTBEAT_SECONDS = 15
-
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
@@ -32,6 +30,8 @@ class Service:
     decoder: Decoder
     keys: Keys | None
     """None where everyone is let in."""
+    heartbeat_seconds: float = 15.0
+    """Silence after which a follower of events is sent a comment."""
     check_ready: Callable[[], Awaitable[None]]
     """Raises `NotReadyError` until every model has run once."""
 

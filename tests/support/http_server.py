@@ -110,6 +110,7 @@ def run_server(
         feed=EventFeed(store, poll_seconds=0.02),
         decoder=decoder,
         keys=None if keys is None else Keys({owner: hash_of(key) for owner, key in keys.items()}),
+        heartbeat_seconds=0.05,
         check_ready=check_ready,
     )
     api = build_api(service)
