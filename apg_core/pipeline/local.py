@@ -1,34 +1,39 @@
 """A generation in this process: what the command line and Python callers use."""
 
 import hashlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from apg_core.geometry.overlap import SurfaceCells
-from apg_core.geometry.surface import Surface
 from apg_core.inputs import InputLimits, check_image, check_mask, check_mesh, read_image, read_mask, read_mesh
 from apg_core.output import OutputFolder
-from apg_core.pipeline.codec import ShapeCodec
-from apg_core.pipeline.conditioning import FeatureExtractor, ImagePreparer
 from apg_core.pipeline.finishing import Provenance, artifacts, early_part_file
 from apg_core.pipeline.generate import Ending, generate
-from apg_core.pipeline.loading import ModelLoader, pick_device
-from apg_core.pipeline.meshing import MeshWorker
-from apg_core.pipeline.sampling import PartSampler
-from apg_core.pipeline.stages import CleanedPart, LatentRequest, OnStep, PreparedImages
-from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
-from apg_core.presets.weights import CHECKPOINTS
+from apg_core.pipeline.local_stages import LocalStages, Pipeline, load_pipeline
+from apg_core.pipeline.prepare import mask_regions
+from apg_core.pipeline.stages import OnStep
 from apg_core.progress import Progress, Silent, on_terminal
-from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
+from apg_core.protocol.arrays import LatentArray, RgbImage
 from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, InputEntry, Manifest
 from apg_core.protocol.job import JobStage
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.options import CleanupOptions, DecodeOptions, GenerationOptions
+from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import MaskedImageMeshPrompt, MaskedImagePrompt, Prompt, make_prompt
+
+__all__ = [
+    "Generation",
+    "LocalStages",
+    "Pipeline",
+    "generate_from_image",
+    "generate_from_image_and_mask",
+    "generate_from_image_and_mesh",
+    "generate_from_mesh",
+    "generate_parts",
+    "load_pipeline",
+]
 
 Result = TypeVar("Result")
 Value = TypeVar("Value", np.ndarray, TriangleMesh)
@@ -38,92 +43,12 @@ MaskSource = Path | str | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class LocalStages:
-    """The stages in this process; awaiting one computes it at once."""
-
-    images: ImagePreparer
-    features: FeatureExtractor
-    sampler: PartSampler
-    codec: ShapeCodec
-    meshes: MeshWorker
-
-    async def prepare_images(
-        self, image: Image, mask: Labels | None, labels: Sequence[int], *, remove_background: bool
-    ) -> PreparedImages:
-        return self.images.prepare(image, mask, labels, remove_background=remove_background)
-
-    async def encode_images(self, images: Sequence[RgbImage]) -> Sequence[FeatureArray]:
-        return self.features.extract(images)
-
-    async def sample_surface(self, mesh: TriangleMesh, seed: int) -> Surface:
-        return self.meshes.sample_surface(mesh, seed)
-
-    async def encode_surface(self, surface: Surface, posterior_seed: int | None) -> LatentArray:
-        return self.codec.encode(surface, posterior_seed=posterior_seed)
-
-    async def sample_latent(self, request: LatentRequest, on_step: OnStep | None) -> LatentArray:
-        return self.sampler.sample(request, on_step=on_step)
-
-    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
-        return self.meshes.extract(self.codec.decode(latent, options), options)
-
-    async def measure_overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
-        return self.meshes.overlap(mesh, accepted)
-
-    async def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
-        return self.meshes.clean(mesh, options, grid_size)
-
-
-@dataclass(frozen=True, eq=False)
-class Pipeline:
-    """A preset with its networks loaded, ready to generate."""
-
-    preset: Preset
-    stages: LocalStages
-    weight_hashes: dict[str, str]
-
-
-@dataclass(frozen=True, eq=False)
 class Generation:
     """What came out: the parts in memory, the manifest, and the folder they were written to, if any."""
 
     parts: tuple[AcceptedPart, ...]
     manifest: Manifest
     output_dir: Path | None
-
-
-def load_pipeline(
-    preset: str | Path | Preset = DEFAULT_PRESET,
-    device: str | None = None,
-    *,
-    checkpoints: Path = CHECKPOINTS,
-) -> Pipeline:
-    """Load a preset's networks: by name, or by the path of a preset folder or of a published config file.
-
-    Raises:
-        PresetError: there is no such preset.
-        WeightsMissingError: a weight file is not there; the message says how to get it.
-        WeightsMismatchError: a weight file is another model's.
-        BackendMissingError: `device` is not there.
-    """
-    chosen = preset if isinstance(preset, Preset) else load_preset(preset)
-    loader = ModelLoader(chosen, device=pick_device(device), checkpoints=(checkpoints,))
-    features = FeatureExtractor(loader.image_encoder())
-    sampler = PartSampler(
-        loader.denoiser(),
-        schedule=chosen.schedule,
-        latent_scale=chosen.latent_scale,
-        num_latents=chosen.num_latents,
-        dropped=features.dropped(),
-    )
-    stages = LocalStages(
-        images=ImagePreparer(loader.background_remover(), size=chosen.image_encoder.input_image_size),
-        features=features,
-        sampler=sampler,
-        codec=ShapeCodec(loader.vae()),
-        meshes=MeshWorker(chosen.surface),
-    )
-    return Pipeline(chosen, stages, loader.weight_hashes())
 
 
 def generate_from_image(
@@ -212,7 +137,9 @@ def _generate(
     progress: Progress,
 ) -> Generation:
     stages = pipeline.stages
-    regions = len(np.unique(prompt.mask[prompt.mask != 0])) if isinstance(prompt, _MASKED) else None
+    regions = None
+    if isinstance(prompt, MaskedImagePrompt | MaskedImageMeshPrompt):
+        regions = len(mask_regions(prompt.mask))
     sink = _LocalSink(folder, progress, regions)
     ending: Ending = _run(generate(prompt, options, preset=pipeline.preset, stages=stages, sink=sink))
     whole = _run(stages.decode_mesh(ending.whole, options)) if options.save_whole else None
@@ -232,9 +159,6 @@ def _generate(
     assert manifest is not None
     progress.done(manifest)
     return Generation(ending.parts, manifest, None if folder is None else folder.path)
-
-
-_MASKED = (MaskedImagePrompt, MaskedImageMeshPrompt)
 
 
 class _LocalSink:
