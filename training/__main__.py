@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 from pathlib import Path
 
 import torch
@@ -40,6 +41,8 @@ def main() -> None:
     args = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(args.threads)
+    if "WORLD_SIZE" in os.environ:  # started by torchrun
+        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     if args.stage == "pool":
         vae = trained_vae(args.vae)
         fill_pool(args.pool / "held_out", vae, chunks=1, first_seed=HELD_OUT_SEED)

@@ -34,7 +34,7 @@ class RunOptions:
     """Share of the budget over which the learning rate rises."""
     weight_decay: float = 0.01
     clip: float = 1.0
-    ema: float = 0.999
+    ema: float = 0.998
     save_seconds: float = 120.0
     evaluate_seconds: float = 240.0
     device: str = "cpu"
@@ -67,12 +67,15 @@ class Run:
     """One training run: owns the optimizers, the averaged weights, the clock and the files."""
 
     def __init__(self, module: nn.Module, options: RunOptions) -> None:
-        self.module, self.options = module, options
-        self.inner = module.module if isinstance(module, nn.parallel.DistributedDataParallel) else module
-        self.optimizers = make_optimizers(module, weight_decay=options.weight_decay)
+        self.inner, self.options = module.to(options.device), options
+        parallel = torch.distributed.is_initialized()
+        # Not every batch uses every weight (pictures, history noise), so gradients are looked for.
+        self.module = nn.parallel.DistributedDataParallel(module, find_unused_parameters=True) if parallel else module
+        self.optimizers = make_optimizers(self.inner, weight_decay=options.weight_decay)
         self.average = {name: p.detach().clone() for name, p in self.inner.state_dict().items()}
         self.steps, self.samples, self.elapsed = 0, 0, 0.0
-        self.leads = not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
+        self.rank = torch.distributed.get_rank() if parallel else 0
+        self.workers = torch.distributed.get_world_size() if parallel else 1
         options.folder.mkdir(parents=True, exist_ok=True)
         if self.state_file.exists():
             self._resume()
@@ -92,7 +95,7 @@ class Run:
 
     def save(self) -> None:
         """Write the state under a temporary name, then put it in place."""
-        if not self.leads:
+        if self.rank > 0:
             return
         state = {
             "module": self.inner.state_dict(),
@@ -108,7 +111,7 @@ class Run:
 
     def log(self, metrics: Mapping[str, float]) -> None:
         """Append a row of metrics; the columns are those of the first row."""
-        if not self.leads:
+        if self.rank > 0:
             return
         row = {"elapsed": round(self.elapsed), "steps": self.steps, "samples": self.samples, **metrics}
         path = self.options.folder / "metrics.csv"
@@ -150,25 +153,34 @@ class Run:
                 optimizer.zero_grad()
             self._blend()
             self.steps += 1
-            self.samples += count
+            self.samples += count * self.workers
             for name, value in {**losses, "gradient": norm}.items():
                 current = float(value.detach())
                 running[name] = 0.98 * running.get(name, current) + 0.02 * current
             now = time.monotonic()
-            self.elapsed, last = self.elapsed + now - last, now
-            if self.steps % 50 == 0:
+            self.elapsed, last = self._agreed(self.elapsed + now - last), now
+            if self.steps % 50 == 0 and self.rank == 0:
                 logger.info("step %d samples %d elapsed %.0f l1 %.4f", self.steps, self.samples, self.elapsed, running["l1"])
             done = self.elapsed >= budget
             if self.elapsed >= next_evaluation or done:
-                with self.averaged():
-                    metrics = evaluate()
-                self.log({"lr": rate, **running, **metrics})
+                if self.rank == 0:
+                    with self.averaged():
+                        metrics = evaluate()
+                    self.log({"lr": rate, **running, **metrics})
                 next_evaluation = self.elapsed + options.evaluate_seconds
             if self.elapsed >= next_save or done:
                 self.save()
                 next_save = self.elapsed + options.save_seconds
             if done:
                 return
+
+    def _agreed(self, elapsed: float) -> float:
+        """The first worker's clock: all workers must anneal, and end, together."""
+        if self.workers == 1:
+            return elapsed
+        clock = torch.tensor([elapsed], dtype=torch.float64)
+        torch.distributed.broadcast(clock, 0)
+        return float(clock)
 
     @torch.no_grad()
     def _blend(self) -> None:

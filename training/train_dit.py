@@ -43,7 +43,8 @@ class DenoisingBatch:
     pictured: Int[Tensor, " I"]
     """Rows that see a picture; the others see the dropped image."""
     whole_picture: Float[Tensor, "I 3 H W"]
-    part_picture: Float[Tensor, "I 3 H W"]
+    part_picture: Float[Tensor, "I 3 H W"] | None
+    """The region of the part; None where the whole stands in both halves."""
     noise: Float[Tensor, "B N C"]
     timestep: Int[Tensor, " B"]
 
@@ -62,8 +63,10 @@ class PartGenerator(nn.Module):
         """[whole ; part] features of every row, the dropped image where there is no picture."""
         size = self.image_encoder.config.input_image_size
         black = batch.target.new_zeros(1, 3, size, size)
-        features = self.image_encoder(torch.cat([black, batch.whole_picture, batch.part_picture])).float()
-        dropped, whole, part = features.split([1, len(batch.pictured), len(batch.pictured)])
+        count = len(batch.pictured)
+        seen = [black, batch.whole_picture, *([] if batch.part_picture is None else [batch.part_picture])]
+        features = self.image_encoder(torch.cat(seen)).float()
+        dropped, whole, part = features[:1], features[1 : count + 1], features[-count:] if count else features[:0]
         rows = torch.cat([dropped, dropped], dim=-1).expand(len(batch.target), -1, -1)
         return rows.index_copy(0, batch.pictured, torch.cat([whole, part], dim=-1))
 
@@ -81,18 +84,19 @@ class Sampler:
     """Draws denoising batches from a pool of chunks that may still be growing."""
 
     def __init__(
-        self, folder: Path, *, scale: float, empty: Tensor, seed: int, chunks: int | None = None
+        self, folder: Path, *, scale: float, empty: Tensor, seed: int, rank: int = 0
     ) -> None:
-        self._folder, self._scale, self._limit = folder, scale, chunks
+        self._folder, self._scale = folder, scale
         self._empty = empty * scale
-        self._rng = np.random.default_rng(seed)
-        self._generator = torch.Generator().manual_seed(seed)
+        self._kinds = np.random.default_rng(seed)  # the same in all workers, whose batches should cost the same
+        self._rng = np.random.default_rng([seed, rank])
+        self._generator = torch.Generator().manual_seed(seed + 1_000_003 * rank)
         self._files: list[Path] = []
         self._pool: Chunk | None = None
 
     def refresh(self) -> None:
         """Take in the chunks that have appeared since."""
-        files = sorted(self._folder.glob("chunk_*.pt"))[: self._limit]
+        files = sorted(self._folder.glob("chunk_*.pt"))
         new = [path for path in files if path not in self._files]
         if new:
             loaded = [Chunk.load(path) for path in new]
@@ -128,7 +132,7 @@ class Sampler:
             sigma=None,
             pictured=pictured,
             whole_picture=picture,
-            part_picture=picture,
+            part_picture=None,
             **self._noise(target),
         )
 
@@ -192,7 +196,7 @@ class Sampler:
             if step % 100 == 0:
                 self.refresh()
             step += 1
-            whole = self._rng.random() < WHOLE_SHARE
+            whole = self._kinds.random() < WHOLE_SHARE
             yield count, (self.wholes(count) if whole else self.parts(count))
 
 
@@ -207,7 +211,7 @@ def train_dit(
 ) -> None:
     """Train (or continue) the denoiser within the options' budget."""
     torch.manual_seed(seed)
-    run = Run(PartGenerator().to(options.device), options)
+    run = Run(PartGenerator(), options)
 
     @torch.no_grad()
     def evaluate() -> Metrics:
@@ -217,5 +221,5 @@ def train_dit(
         wholes = [float(model(sampler.wholes(64))["total"]) for _ in range(2)]
         return {"held_out_parts": float(np.mean(parts)), "held_out_wholes": float(np.mean(wholes))}
 
-    sampler = Sampler(pool, scale=scale, empty=empty, seed=seed + run.steps)
+    sampler = Sampler(pool, scale=scale, empty=empty, seed=seed + run.steps, rank=run.rank)
     run.train(sampler.batches(batch), evaluate)

@@ -71,7 +71,7 @@ def reconstruction_iou(vae: ShapeVae, families: Mapping[str, Family], *, count: 
 def train_vae(options: RunOptions, *, batch: int = 32, queries: int = 256, seed: int = 1) -> None:
     """Train (or continue) the autoencoder within the options' budget."""
     torch.manual_seed(seed)
-    run = Run(FieldLoss(ShapeVae(TINY_VAE)).to(options.device), options)
+    run = Run(FieldLoss(ShapeVae(TINY_VAE)), options)
 
     def evaluate() -> Metrics:
         vae = run.inner.vae
@@ -81,4 +81,4 @@ def train_vae(options: RunOptions, *, batch: int = 32, queries: int = 256, seed:
             "iou_kept_out": reconstruction_iou(vae, KEPT_OUT, count=24, wholes=False),
         }
 
-    run.train(field_batches(batch=batch, queries=queries, seed=seed + run.steps), evaluate)
+    run.train(field_batches(batch=batch, queries=queries, seed=seed + run.steps + 1_000_003 * run.rank), evaluate)

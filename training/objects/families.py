@@ -110,7 +110,7 @@ def mug(rng: np.random.Generator) -> Parts:
     handle = arc((side * (r + tip) / 2 * 0.98, 0, 0), ring, rng.uniform(0.06, 0.1), aperture=QUARTER + 0.1, rotation=turn(z=-side * QUARTER))
     parts = [[rod((0, -h, 0), (0, h, 0), r, tip=tip, rounding=0.04)], [handle]]
     if rng.random() < 0.3:
-        parts.append([rod((0, h, 0), (0, h + 0.1, 0), tip * 1.05, rounding=0.03), ball((0, h + 0.16, 0), 0.09)])
+        parts.append([rod((0, h - 0.02, 0), (0, h + 0.1, 0), tip * 1.05, rounding=0.03), ball((0, h + 0.16, 0), 0.09)])
     if rng.random() < 0.4:
         parts.append([rod((0, -h - 0.08, 0), (0, -h + 0.01, 0), r * rng.uniform(1.4, 1.9), rounding=0.02)])
     return parts

@@ -1,0 +1,191 @@
+"""Runs a pipeline over cases with known parts and sums up how good it is: `apg eval`.
+
+The pipeline is the one that users run; nothing here knows how it was trained.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from apg_core.errors import ApgError, InputError
+from apg_core.pipeline.local import Pipeline, generate_parts
+from apg_core.protocol.artifacts import StopReason
+from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.options import DecodeOptions, GenerationOptions
+from apg_core.protocol.prompt import Mode
+from training.cases import Case, Split, folder_cases, procedural
+from training.scores import Scores, matched_ious, occupancy, score
+
+logger = logging.getLogger(__name__)
+
+BY_ITSELF = {StopReason.END_OF_SEQUENCE, StopReason.ALL_REGIONS_DONE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One case: its scores, or why there are none."""
+
+    name: str
+    family: str
+    mode: Mode
+    scores: Scores | None
+    seconds: float
+    stop_reason: StopReason | None
+    error: str | None
+    found: tuple[TriangleMesh, ...] = ()
+
+    @property
+    def row(self) -> dict[str, str | float | int | None]:
+        """Flat, for a table; no meshes."""
+        numbers = {} if self.scores is None else asdict(self.scores)
+        return {
+            "name": self.name,
+            "family": self.family,
+            "mode": self.mode,
+            "seconds": self.seconds,
+            "stop_reason": self.stop_reason,
+            "error": self.error,
+            **numbers,
+        }
+
+
+def find_cases(dataset: str | Path, count: int) -> list[Case]:
+    """Cases of a procedural split (`validation`, `test`, `kept_out`) or of a folder of objects.
+
+    Raises:
+        InputError: the dataset is neither a split nor a folder.
+    """
+    if dataset in get_args(Split):
+        return list(procedural(dataset, count))  # type: ignore[arg-type]
+    if not Path(dataset).is_dir():
+        raise InputError(f"no dataset {str(dataset)!r}; name a folder or one of {', '.join(get_args(Split))}")
+    return list(folder_cases(Path(dataset)))[:count]
+
+
+def prompt_of(case: Case, mode: Mode) -> Mapping[str, np.ndarray | TriangleMesh]:
+    """What the case gives in this mode, as keyword arguments of `generate_parts`.
+
+    Raises:
+        InputError: the case has no image or mask, and the mode needs one.
+    """
+    given = {"image": case.image, "mesh": case.whole, "mask": case.mask}
+    names = mode.split("_")
+    missing = [name for name in names if given[name] is None]
+    if missing:
+        raise InputError(f"{case.name} has no {missing[0]}, which mode {mode} needs")
+    return {name: given[name] for name in names}  # type: ignore[misc]
+
+
+def evaluate(
+    pipeline: Pipeline,
+    cases: Iterable[Case],
+    *,
+    mode: Mode,
+    options: GenerationOptions | None = None,
+    on_result: Callable[[Result], None] = lambda _: None,
+) -> list[Result]:
+    """Generate each case's parts and score them; a case that fails is a result too."""
+    results = []
+    chosen = (options or GenerationOptions()).model_copy()
+    chosen = chosen.with_defaults({"show_progress": False, "preview": False})
+    for case in cases:
+        result = _one(pipeline, case, mode, chosen)
+        on_result(result)
+        results.append(result)
+    return results
+
+
+def _one(pipeline: Pipeline, case: Case, mode: Mode, options: GenerationOptions) -> Result:
+    truth = case.masked_parts if "mask" in mode else case.parts
+    started = time.perf_counter()
+    try:
+        generation = generate_parts(pipeline, **prompt_of(case, mode), options=options)  # type: ignore[arg-type]
+    except ApgError as error:
+        logger.warning("%s failed: %s", case.name, error)
+        seconds = time.perf_counter() - started
+        return Result(
+            name=case.name,
+            family=case.family,
+            mode=mode,
+            scores=None,
+            seconds=seconds,
+            stop_reason=None,
+            error=str(error),
+        )
+    seconds = time.perf_counter() - started
+    found = tuple(part.mesh for part in generation.parts)
+    return Result(
+        name=case.name,
+        family=case.family,
+        mode=mode,
+        scores=score(truth, found),
+        seconds=seconds,
+        stop_reason=generation.manifest.stop_reason,
+        error=None,
+        found=found,
+    )
+
+
+def reconstruct(pipeline: Pipeline, cases: Iterable[Case], *, grid_size: int = 128) -> dict[str, float]:
+    """Mean volume IoU of parts and wholes that only pass through the autoencoder: the ceiling of all else."""
+    stages = pipeline.stages
+    options = DecodeOptions(grid_size=grid_size)
+    ious: dict[str, list[float]] = {"part": [], "whole": []}
+    for seed, case in enumerate(cases):
+        for kind, mesh in [*(("part", part) for part in case.parts), ("whole", case.whole)]:
+            latent = stages.codec.encode(stages.meshes.sample_surface(mesh, seed))
+            again = stages.meshes.extract(stages.codec.decode(latent, options), options)
+            truth = (
+                np.logical_or.reduce([occupancy(part) for part in case.parts]) if kind == "whole" else occupancy(mesh)
+            )
+            if truth.any():
+                ious[kind].append(float(matched_ious([truth], [occupancy(again)])[0]))
+    return {f"reconstruction_{kind}_iou": fmean(values) for kind, values in ious.items() if values}
+
+
+def summarise(results: Sequence[Result]) -> dict[str, float]:
+    """Means over cases; a failed case counts as nothing found."""
+    scored = [result.scores for result in results if result.scores is not None]
+    if not results:
+        return {}
+    everything = len(results)
+
+    def mean(values: Iterable[float]) -> float:
+        return float(np.nansum(list(values)) / everything)
+
+    with_parts = [s for s in scored if s.parts_found]
+    return {
+        "objects": everything,
+        "part_iou": mean(s.part_iou for s in scored),
+        "whole_iou": mean(s.whole_iou for s in scored),
+        "fscore_002": mean(s.fscore_002 for s in scored),
+        "fscore_005": mean(s.fscore_005 for s in scored),
+        "chamfer": fmean(s.chamfer for s in with_parts) if with_parts else float("nan"),
+        "count_exact": mean(s.count_error == 0 for s in scored),
+        "count_error": mean(s.count_error for s in scored),
+        "overlap": mean(s.overlap for s in scored),
+        "watertight": mean(s.watertight for s in scored),
+        "success": mean(s.parts_found > 0 for s in scored),
+        "ended_by_itself": mean(result.stop_reason in BY_ITSELF for result in results),
+        "seconds": fmean(result.seconds for result in results),
+    }
+
+
+def write_parquet(results: Sequence[Result], path: Path) -> None:
+    """One row a case; written under a temporary name, then renamed."""
+    temporary = path.with_suffix(".tmp")
+    pq.write_table(pa.Table.from_pylist([result.row for result in results]), temporary)
+    temporary.rename(path)
+
+
+def without_meshes(result: Result) -> Result:
+    """The result with its meshes let go, to keep a long evaluation small."""
+    return replace(result, found=())

@@ -1,0 +1,82 @@
+"""Turns training runs into a preset: half-precision weights under the published keys, and `preset.yaml`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import yaml
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from apg_core.models.image_encoder import ImageEncoder
+from apg_core.models.part_dit import PartDit
+from training.runs import averaged_weights, latent_scale, trained_vae
+from training.sizes import LATENTS, SURFACE_POINTS, TINY_DIT, TINY_IMAGE_ENCODER, TINY_VAE
+
+LICENCE = "Apache-2.0"
+
+
+def export(*, vae: Path, dit: Path, pool: Path, preset: Path, own: Mapping[str, object]) -> None:
+    """Write the three weight files and `preset.yaml` into the folder `preset`.
+
+    `own` is the file's `preset` section: guidance, thresholds and defaults that were chosen on validation.
+    """
+    preset.mkdir(parents=True, exist_ok=True)
+    networks: dict[str, nn.Module] = {
+        "vae": trained_vae(vae),
+        "dit": _loaded(PartDit(TINY_DIT), averaged_weights(dit, "dit.")),
+        "image_encoder": _loaded(ImageEncoder(TINY_IMAGE_ENCODER), averaged_weights(dit, "image_encoder.")),
+    }
+    for name, network in networks.items():
+        halves = {
+            key.removeprefix("backbone."): value.to(torch.float16).contiguous()
+            for key, value in network.state_dict().items()
+        }
+        temporary = preset / f"{name}.tmp"
+        save_file(halves, temporary, metadata={"licence": LICENCE, "network": name})
+        temporary.rename(preset / f"{name}.safetensors")
+    content = sizes(scale=latent_scale(pool / "trained")) | {"preset": dict(own)}
+    (preset / "preset.yaml").write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110))
+
+
+def _loaded(module: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
+    module.load_state_dict(weights)
+    return module
+
+
+def sizes(*, scale: float) -> dict[str, object]:
+    """The sections of a published config file that state the networks' sizes."""
+    return {
+        "conditioner": {
+            "img_size": TINY_IMAGE_ENCODER.position_image_size,
+            "img_input": TINY_IMAGE_ENCODER.input_image_size,
+            "embed_dim": TINY_IMAGE_ENCODER.width,
+            "depth": TINY_IMAGE_ENCODER.num_layers,
+            "num_heads": TINY_IMAGE_ENCODER.num_attention_heads,
+            "mlp_ratio": TINY_IMAGE_ENCODER.mlp_ratio,
+            "patch_size": TINY_IMAGE_ENCODER.patch_size,
+            "num_register_tokens": TINY_IMAGE_ENCODER.num_register_tokens,
+        },
+        "dit": {
+            "num_latents": LATENTS,
+            "in_channels": TINY_DIT.latent_channels,
+            "latent_dim": TINY_DIT.latent_channels,
+            "width": TINY_DIT.width,
+            "num_layers": TINY_DIT.num_layers,
+            "num_attention_heads": TINY_DIT.num_attention_heads,
+            "cross_attention_dim": TINY_DIT.image_width,
+            "token_cross_attention_layer": TINY_DIT.token_cross_attention_layer,
+            "scale_factor": round(scale, 6),
+            "use_diffusion_forcing": True,
+        },
+        "vae": {
+            "latent_channels": TINY_VAE.latent_channels,
+            "num_attention_heads": TINY_VAE.num_attention_heads,
+            "encoder_width": TINY_VAE.encoder_width,
+            "width_decoder": TINY_VAE.decoder_width,
+            "num_layers_encoder": TINY_VAE.num_layers_encoder,
+            "num_layers_decoder": TINY_VAE.num_layers_decoder,
+            "latent_eval_downscale": SURFACE_POINTS // LATENTS,
+            "point_cloud_size": SURFACE_POINTS,
+        },
+    }
