@@ -1,0 +1,158 @@
+"""The batch job: a folder or a manifest of objects in, a folder of part meshes for each out.
+
+    python -m cluster.batch INPUT OUTPUT [options]
+    ray job submit --working-dir . -- python -m cluster.batch INPUT OUTPUT [options]
+
+Without RAY_ADDRESS the job starts Ray for itself on this machine; with it (`ray job submit` sets it) the job runs on
+that cluster. Exit codes: 0 all objects have their parts, 3 some failed (`errors.parquet` says why), 1 the job could
+not run.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from apg_core.cli import add_option_flags, chosen_options
+from apg_core.errors import ApgError, InputError, PromptError, SetupError
+from apg_core.inputs import InputLimits
+from apg_core.presets import Preset, load_preset
+from apg_core.protocol.options import GenerationOptions
+from cluster.items import Item, find_items
+from cluster.plan import plan
+from cluster.progress import BatchProgress
+from cluster.results import Outcome, finished, write_outcomes
+from cluster.storage import Place, open_folder
+from cluster.work import Failure, Work
+
+OK, COULD_NOT_RUN, SOME_FAILED = 0, 1, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one batch."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(name)s: %(message)s")
+    try:
+        return _run(options)
+    except ApgError as error:
+        print(f"batch: {error.message}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("batch: interrupted; run it again to go on where it stopped", file=sys.stderr)
+    return COULD_NOT_RUN
+
+
+def _run(options: argparse.Namespace) -> int:
+    source, output = Place.of(options.input), Place.of(options.output)
+    if source == output:
+        raise PromptError(f"INPUT and OUTPUT are both {source.address}; results would be taken for inputs")
+    open_folder(output)
+    sorted_items = _sort(find_items(source), chosen_options(options), output=output, preset=load_preset(options.preset))
+    outcomes = [*sorted_items.done, *sorted_items.refused]
+    with BatchProgress(total=len(sorted_items), skipped=len(sorted_items.done)) as progress:
+        try:
+            for outcome in sorted_items.refused:
+                progress.ended(outcome)
+            for outcome in _generated(sorted_items.works, options, output):
+                outcomes.append(outcome)
+                progress.ended(outcome)
+        finally:
+            write_outcomes(outcomes, output)
+    return OK if all(outcome.succeeded for outcome in outcomes) else SOME_FAILED
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """The items by what is to be done with them."""
+
+    works: list[Work] = field(default_factory=list)
+    done: list[Outcome] = field(default_factory=list)
+    """By an earlier run."""
+    refused: list[Outcome] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.works) + len(self.refused)
+
+
+def _sort(items: Sequence[Item], options: GenerationOptions, *, output: Place, preset: Preset) -> _Sorted:
+    by_name = {name: getattr(options, name) for name in options.model_fields_set}
+    found = _Sorted()
+    for item in items:
+        try:
+            complete = preset.complete(item.chosen_options().with_defaults(by_name))
+        except InputError as error:
+            found.refused.append(Outcome.of(Work(item=item, options=options, failure=Failure.of(error))))
+            continue
+        earlier = finished(item, complete, output=output, preset=preset.name)
+        if earlier is None:
+            found.works.append(Work(item=item, options=complete))
+        else:
+            found.done.append(earlier)
+    return found
+
+
+def _generated(works: Sequence[Work], options: argparse.Namespace, output: Place) -> Iterator[Outcome]:
+    if not works:
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    if address is None:  # Ray reads this when it is imported: our own instance listens on the loopback address only
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+    from ray.exceptions import RayError
+
+    from cluster.flow import Flow
+    from cluster.stages import Models, ReadLimits
+
+    try:
+        ray.init(address=address or "local", include_dashboard=None if address else False)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # in place of Ray's: what is done is to be recorded
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        sizes = plan(
+            cpus=resources.get("CPU", 1),
+            gpus=0 if options.device == "cpu" else resources.get("GPU", 0),
+            generators_per_gpu=options.generators_per_gpu,
+            in_flight=options.in_flight,
+            mesh_workers=options.mesh_workers,
+        )
+        models = Models(preset=options.preset, device=options.device, checkpoints=Path(options.checkpoints).absolute())
+        limits = ReadLimits(inputs=InputLimits())
+        yield from Flow(models=models, limits=limits, plan=sizes, output=output).outcomes(works)
+    except RayError as error:
+        raise SetupError(f"Ray gave up: {error}") from error
+    finally:
+        ray.shutdown()
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m cluster.batch", description="Generate the parts of many objects; run again to go on."
+    )
+    parser.add_argument("input", metavar="INPUT", help="a folder or a manifest (.jsonl, .parquet); a path or a URI")
+    parser.add_argument("output", metavar="OUTPUT", help="a folder for the results; a path or a URI")
+    parser.add_argument("--preset", "--config", default="tiny", help="a preset, or the path of a config file [tiny]")
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="[cuda where the cluster has it]")
+    parser.add_argument("--checkpoints", default="checkpoints", help="folder of fetched weights, on every machine")
+    parser.add_argument("--verbose", action="store_true", help="log what happens")
+    sizes = parser.add_argument_group("sizes", "what is left out is computed from the cluster's CPUs and GPUs")
+    sizes.add_argument("--in-flight", type=_count, metavar="N", help="objects at once on one generator")
+    sizes.add_argument(
+        "--generators-per-gpu", type=_count, metavar="N", default=1, help="generators that share a GPU [1]"
+    )
+    sizes.add_argument("--mesh-workers", type=_count, metavar="N", help="processes for one generator's geometry")
+    add_option_flags(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

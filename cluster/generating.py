@@ -1,0 +1,182 @@
+"""The stage that generates: several objects at once on one device, sharing their denoising steps."""
+
+import asyncio
+import importlib.util
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+import torch
+from ray.actor import ActorHandle
+
+from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.surface import Surface
+from apg_core.pipeline.codec import ShapeCodec
+from apg_core.pipeline.conditioning import FeatureExtractor
+from apg_core.pipeline.finishing import Provenance
+from apg_core.pipeline.generate import generate
+from apg_core.pipeline.loading import ModelLoader
+from apg_core.pipeline.meshing import MeshWorker
+from apg_core.pipeline.sampling import PartSampler
+from apg_core.pipeline.shared_sampling import SharedSampler
+from apg_core.pipeline.stages import CleanedPart, LatentRequest, OnStep, PreparedImages
+from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
+from apg_core.protocol.artifacts import AcceptedPart, FailedRegion
+from apg_core.protocol.job import JobStage
+from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.options import CleanupOptions, DecodeOptions
+from cluster.mesh_pool import MeshPool
+from cluster.plan import Plan
+from cluster.stages import Models
+from cluster.work import CrashedError, RowStage, Work
+
+ROWS_EACH = 3  # network evaluations that a step of one object costs at most
+TRIES = 3
+
+Result = TypeVar("Result")
+
+
+class Tries:
+    """Counts how often each object was begun and not ended: an object that kills its actor is given up."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, int] = {}
+
+    def begin(self, item: str) -> int:
+        """How often it was begun, this time included."""
+        self._begun[item] = self._begun.get(item, 0) + 1
+        return self._begun[item]
+
+    def end(self, item: str) -> None:
+        """It has ended, well or not."""
+        self._begun.pop(item, None)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SharedStages:
+    """The stages that generations share on one actor, with what the earlier stages made of one object."""
+
+    sampler: SharedSampler
+    codec: ShapeCodec
+    codec_thread: ThreadPoolExecutor
+    meshes: MeshPool
+    extract_here: MeshWorker | None
+    """Extracts surfaces in this process: with diso, which needs this actor's GPU."""
+    prepared: PreparedImages | None = None
+    features: Sequence[FeatureArray] = ()
+
+    async def prepare_images(
+        self, image: Image, mask: Labels | None, labels: Sequence[int], *, remove_background: bool
+    ) -> PreparedImages:
+        assert self.prepared is not None
+        return self.prepared
+
+    async def encode_images(self, images: Sequence[RgbImage]) -> Sequence[FeatureArray]:
+        return self.features
+
+    async def sample_surface(self, mesh: TriangleMesh, seed: int) -> Surface:
+        return await self.meshes.call(MeshWorker.sample_surface, mesh, seed)
+
+    async def encode_surface(self, surface: Surface, posterior_seed: int | None) -> LatentArray:
+        return await self._on_codec_thread(partial(self.codec.encode, surface, posterior_seed=posterior_seed))
+
+    async def sample_latent(self, request: LatentRequest, on_step: OnStep | None) -> LatentArray:
+        return await self.sampler.sample(request, on_step=on_step)
+
+    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
+        band = await self._on_codec_thread(partial(self.codec.decode, latent, options))
+        if self.extract_here is not None:
+            return await self._on_codec_thread(partial(self.extract_here.extract, band, options))
+        return await self.meshes.call(MeshWorker.extract, band, options)
+
+    async def measure_overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
+        return await self.meshes.call(MeshWorker.overlap, mesh, accepted)
+
+    async def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
+        return await self.meshes.call(MeshWorker.clean, mesh, options, grid_size)
+
+    async def _on_codec_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self.codec_thread, work)
+
+
+class GenerateParts(RowStage):
+    """Runs generations over one denoiser and one codec, with the geometry on other actors."""
+
+    def __init__(self, models: Models, plan: Plan, tries: "ActorHandle[Tries]") -> None:
+        loader = models.loader()
+        if loader.device.type == "cpu":
+            torch.set_num_threads(plan.threads)
+        self._preset = loader.preset
+        self._tries = tries
+        self._room = asyncio.Semaphore(plan.in_flight)
+        diso_here = loader.device.type == "cuda" and importlib.util.find_spec("diso") is not None
+        self._stages = SharedStages(
+            sampler=SharedSampler(_part_sampler(loader), max_rows=ROWS_EACH * plan.in_flight),
+            codec=ShapeCodec(loader.vae()),
+            codec_thread=ThreadPoolExecutor(1, thread_name_prefix="codec"),
+            meshes=MeshPool(self._preset.surface, workers=plan.mesh_workers, cpus_each=plan.cpus_each),
+            extract_here=MeshWorker(self._preset.surface) if diso_here else None,
+        )
+        self._provenance = Provenance(
+            preset=self._preset.name,
+            random_weights=self._preset.random_seed is not None,
+            weights=loader.weight_hashes(),
+            inputs={},
+        )
+
+    async def advance(self, work: Work) -> Work:
+        """The work with the ending of its generation."""
+        async with self._room:
+            if await self._tries.begin.remote(work.item.id) > TRIES:
+                raise CrashedError(f"the process died {TRIES} times while it was at this object")
+            try:
+                return await self._generate(work)
+            finally:
+                await self._tries.end.remote(work.item.id)
+
+    async def _generate(self, work: Work) -> Work:
+        assert work.prompt is not None
+        stages = replace(self._stages, prepared=work.prepared, features=work.features)
+        ending = await generate(work.prompt, work.options, preset=self._preset, stages=stages, sink=_Quiet())
+        whole = await stages.decode_mesh(ending.whole, work.options) if work.options.save_whole else None
+        return replace(
+            work,
+            ending=replace(ending, timings={**ending.timings, **work.seconds}),
+            whole=whole,
+            provenance=replace(self._provenance, inputs=work.inputs),
+            prepared=None,
+            features=(),
+        )
+
+
+class _Quiet:
+    """A sink that hears nothing: a batch tells of finished objects only."""
+
+    async def stage(self, stage: JobStage, *, part: int | None = None, attempt: int = 0) -> None:
+        pass
+
+    def on_step(self) -> OnStep | None:
+        return None
+
+    async def whole(self, latent: LatentArray, prepared: RgbImage | None) -> None:
+        pass
+
+    async def part(self, part: AcceptedPart) -> None:
+        pass
+
+    async def region_failed(self, region: FailedRegion) -> None:
+        pass
+
+
+def _part_sampler(loader: ModelLoader) -> PartSampler:
+    # The dropped image's features never change: the encoder is loaded for them, and let go.
+    preset = loader.preset
+    return PartSampler(
+        loader.denoiser(),
+        schedule=preset.schedule,
+        latent_scale=preset.latent_scale,
+        num_latents=preset.num_latents,
+        dropped=FeatureExtractor(loader.image_encoder()).dropped(),
+    )

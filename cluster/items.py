@@ -1,0 +1,215 @@
+"""The items of a batch job: which image, mesh and mask belong together, and the item's own options.
+
+They come from a folder's naming conventions or from a manifest (JSON lines or Parquet). An item that is wrong is
+still an item: it carries its refusal, so that it ends as one row of errors.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from apg_core.errors import InputError, OptionError, PromptError
+from apg_core.protocol.options import GenerationOptions
+from cluster.storage import Place
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["image", "mesh", "mask"]
+KINDS: tuple[Kind, ...] = ("image", "mesh", "mask")
+IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+MESH_ENDINGS = frozenset({".glb", ".gltf", ".obj", ".ply", ".stl", ".off"})
+MASK_ENDING = ".mask.png"
+MANIFEST_ENDINGS = (".jsonl", ".ndjson", ".parquet")
+COLUMNS = ("id", *KINDS, "options")
+LONGEST_ID = 200  # leaves room for a suffix within what file systems allow
+Option = bool | int | float | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One object of the batch; its id is the name of its folder of results."""
+
+    id: str
+    image: Place | None = None
+    mesh: Place | None = None
+    mask: Place | None = None
+    options: Mapping[str, Option] = field(default_factory=dict)
+    refusal: InputError | None = None
+    """Why it cannot be used, where that is known without opening its files."""
+
+    def sources(self) -> dict[Kind, Place]:
+        """Its files."""
+        given: dict[Kind, Place | None] = {"image": self.image, "mesh": self.mesh, "mask": self.mask}
+        return {kind: place for kind, place in given.items() if place is not None}
+
+    def chosen_options(self) -> GenerationOptions:
+        """Its own options.
+
+        Raises:
+            InputError: an option is wrong, or the item was refused already.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+        return GenerationOptions(**self.options)  # type: ignore[arg-type]  # names and values are the user's
+
+
+def find_items(source: Place) -> list[Item]:
+    """The items of a folder or of a manifest, in order, ids unique but for those that are refused.
+
+    Raises:
+        InputError: the folder or the manifest itself cannot be read, or holds nothing.
+    """
+    items = list(_manifest_items(source)) if source.name.endswith(MANIFEST_ENDINGS) else _folder_items(source)
+    if not items:
+        raise PromptError(
+            f"nothing to do in {source.address}; it needs files such as chair.png, chair.glb and chair.mask.png, "
+            "folders such as chair/image.png, or a manifest (.jsonl or .parquet)"
+        )
+    return _without_twins(items)
+
+
+def _folder_items(source: Place) -> list[Item]:
+    files, folders = source.folder_names()
+    found: dict[str, list[tuple[Kind, Place]]] = {}
+    ignored: Counter[str] = Counter()
+    for name in files:
+        kind, stem = _kind_of(name)
+        if kind is None:
+            ignored[name.rpartition(".")[2]] += 1
+        else:
+            found.setdefault(stem, []).append((kind, source.join(name)))
+    for name in folders:
+        inside, _ = source.join(name).folder_names()
+        for file in inside:
+            kind, stem = _kind_of(file)
+            kind = "mask" if file == "mask.png" else kind
+            if kind is not None and stem in KINDS:
+                found.setdefault(name, []).append((kind, source.join(name).join(file)))
+    if ignored:
+        log.warning("files that are neither image, mesh nor mask are left out: %s", dict(ignored))
+    return [_of_files(name, found[name]) for name in sorted(found)]
+
+
+def _kind_of(name: str) -> tuple[Kind | None, str]:
+    lower = name.lower()
+    if lower.endswith(MASK_ENDING):
+        return "mask", name[: -len(MASK_ENDING)]
+    stem, dot, ending = name.rpartition(".")
+    if f".{ending.lower()}" in IMAGE_ENDINGS:
+        return "image", stem
+    if f".{ending.lower()}" in MESH_ENDINGS:
+        return "mesh", stem
+    return None, stem if dot else name
+
+
+def _of_files(name: str, files: Sequence[tuple[Kind, Place]]) -> Item:
+    by_kind = dict(files)
+    item = Item(id=name, image=by_kind.get("image"), mesh=by_kind.get("mesh"), mask=by_kind.get("mask"))
+    if len(by_kind) < len(files):
+        names = ", ".join(sorted(place.name for _, place in files))
+        return replace(item, refusal=PromptError(f"{name} has more than one file of a kind: {names}; keep one of each"))
+    return item
+
+
+def _manifest_items(source: Place) -> Iterator[Item]:
+    rows = _parquet_rows(source) if source.name.endswith(".parquet") else _json_rows(source)
+    unknown: set[str] = set()
+    for number, row in enumerate(rows, start=1):
+        if isinstance(row, InputError):
+            yield Item(id=f"row-{number}", refusal=row)
+            continue
+        unknown |= row.keys() - set(COLUMNS)
+        try:
+            yield _of_row(row, source.parent)
+        except InputError as error:
+            given = row.get("id")
+            yield Item(id=given if isinstance(given, str) and given else f"row-{number}", refusal=error)
+    if unknown:
+        log.warning("columns that mean nothing here are left out: %s; known are %s", sorted(unknown), COLUMNS)
+
+
+def _json_rows(source: Place) -> Iterator[Mapping[str, object] | InputError]:
+    for number, line in enumerate(source.read().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            yield PromptError(f"line {number} of {source.name} is not JSON: {error}")
+            continue
+        yield row if isinstance(row, dict) else PromptError(f"line {number} of {source.name} is not a JSON object")
+
+
+def _parquet_rows(source: Place) -> Iterable[Mapping[str, object]]:
+    try:
+        table = pq.read_table(pa.BufferReader(source.read()))
+    except pa.ArrowInvalid as error:
+        raise PromptError(f"{source.address} is not Parquet: {error}") from error
+    rows: Iterable[Mapping[str, object]] = table.to_pylist()
+    return rows
+
+
+def _of_row(row: Mapping[str, object], folder: Place) -> Item:
+    name = row.get("id")
+    if not isinstance(name, str):
+        raise PromptError(f"an item needs an id that is text, got {name!r}", field="id")
+    if not _is_folder_name(name):
+        rule = f"no slash, no dot in front, printable, at most {LONGEST_ID} bytes"
+        raise PromptError(f"the id {name!r} cannot be a folder's name: {rule}", field="id")
+    return Item(
+        id=name,
+        image=_place(row, "image", folder),
+        mesh=_place(row, "mesh", folder),
+        mask=_place(row, "mask", folder),
+        options=_options(row.get("options")),
+    )
+
+
+def _place(row: Mapping[str, object], kind: Kind, folder: Place) -> Place | None:
+    given = row.get(kind)
+    if given is not None and not isinstance(given, str):
+        raise PromptError(f"{kind} must be a path or a URI, got {given!r}", field=kind)
+    return folder.join(given) if given else None
+
+
+def _is_folder_name(name: str) -> bool:
+    return (
+        0 < len(name.encode()) <= LONGEST_ID
+        and name.isprintable()
+        and not name.startswith(".")
+        and not {"/", "\\"} & set(name)
+    )
+
+
+def _options(given: object) -> dict[str, Option]:
+    """The item's own options: an object, or an object written as JSON; nulls mean unset (Parquet fills them in)."""
+    if isinstance(given, str):
+        try:
+            given = json.loads(given or "{}")
+        except json.JSONDecodeError as error:
+            raise OptionError(f"options are not JSON: {error}", field="options") from error
+    if given is None:
+        return {}
+    if isinstance(given, list):  # a Parquet map
+        given = dict(given)
+    if not isinstance(given, dict):
+        raise OptionError(f"options must be an object such as {{'seed': 3}}, got {given!r}", field="options")
+    return {str(name): value for name, value in given.items() if value is not None}
+
+
+def _without_twins(items: Sequence[Item]) -> list[Item]:
+    seen: set[str] = set()
+    kept = []
+    for item in items:
+        if item.id in seen:
+            refusal = PromptError(f"the id {item.id!r} is there more than once; give each object its own", field="id")
+            item = replace(item, refusal=item.refusal or refusal)
+        seen.add(item.id)
+        kept.append(item)
+    return kept
