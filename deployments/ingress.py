@@ -42,6 +42,7 @@ class Ingress:
             feed=EventFeed(stores.jobs, poll_seconds=POLL_SECONDS),
             decoder=Decoder(processes=args.decoder_processes, memory_bytes=args.limits.decode_bytes),
             keys=None if args.access.keys_file is None else Keys.from_file(args.access.keys_file),
+            echo_request_ids=False,
             check_ready=readiness.check,
         )
 

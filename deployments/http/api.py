@@ -32,7 +32,7 @@ def build_api(service: Service) -> FastAPI:
     problems.install(api, retry_after_seconds=service.limits.retry_after_seconds)
     for module in (submissions, jobs, files, status):
         api.include_router(module.router)
-    api.add_middleware(RequestIds)
+    api.add_middleware(RequestIds, echo=service.echo_request_ids)
     described = api.openapi
 
     def openapi() -> dict[str, Any]:

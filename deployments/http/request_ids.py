@@ -8,14 +8,15 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "X-Request-ID"
-_WELL_FORMED = re.compile(r"[\x21-\x7e]{1,200}")
+_WELL_FORMED = re.compile(r"[\x20-\x7e]{1,200}")
 
 
 class RequestIds:
-    """ASGI middleware that gives each request its id."""
+    """ASGI middleware that gives each request its id; `echo` is off where a proxy in front tells it already."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, echo: bool) -> None:
         self._app = app
+        self._echo = echo
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on with `request_id` in its state."""
@@ -27,7 +28,7 @@ class RequestIds:
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if self._echo and message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 

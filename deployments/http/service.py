@@ -32,6 +32,8 @@ class Service:
     """None where everyone is let in."""
     heartbeat_seconds: float = 15.0
     """Silence after which a follower of events is sent a comment."""
+    echo_request_ids: bool = True
+    """Off where Serve's proxy does it."""
     check_ready: Callable[[], Awaitable[None]]
     """Raises `NotReadyError` until every model has run once."""
 

@@ -12,7 +12,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from deployments.errors import StoreError
 
-_BUSY_MILLISECONDS = 10_000
+_BUSY_SECONDS = 5.0
 _CONNECT_SECONDS = 5
 _SUBMISSIONS_LOCK = 0x41504753  # any fixed number that no one else uses: "APGS"
 
@@ -84,7 +84,7 @@ def _engine(url: str) -> Engine:
         return create_engine(
             parsed, pool_pre_ping=True, pool_size=5, connect_args={"connect_timeout": _CONNECT_SECONDS}
         )
-    engine = create_engine(parsed, connect_args={"timeout": _BUSY_MILLISECONDS / 1000})
+    engine = create_engine(parsed, connect_args={"timeout": _BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
