@@ -1,7 +1,7 @@
 """The one glossary of array shapes.
 
-B batch, N latent tokens, C latent channels, T image tokens, X image width, D model width,
-S geometry slots, P surface points, Q query points, V vertices, F faces, H and W image rows and columns.
+B batch, N latent tokens, C latent channels, T image tokens, X image width, XX whole and part features side by side,
+D model width, S geometry slots, P surface points, Q query points, V vertices, F faces, H and W image rows and columns.
 Shapes of numpy arrays, in the same letters, are in `apg_core.protocol.arrays`.
 
 Checked in tests only (jaxtyping's import hook); at run time these are plain annotations.

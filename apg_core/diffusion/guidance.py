@@ -54,7 +54,7 @@ def whole_rows(scale: float) -> tuple[Row, ...]:
 class GuidedInput:
     """What one trajectory is conditioned on: distinct images and geometries, and the rows over them."""
 
-    images: Float[Tensor, "I T 2X"]
+    images: Float[Tensor, "I T XX"]
     geometries: GeometrySlots
     rows: tuple[Row, ...]
     sigma: Float[Tensor, "G S"] | None = None

@@ -4,14 +4,14 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 POINT_OCTAVES = 8
 POINT_CHANNELS = 3 + 2 * 3 * POINT_OCTAVES
 
 
-def sinusoidal(values: Float[Tensor, "*b"], width: int) -> Float[Tensor, "*b {width}"]:
+def sinusoidal(values: Num[Tensor, "*b"], width: int) -> Float[Tensor, "*b {width}"]:
     """[sin, cos] of each value at width/2 frequencies from 1 down to 1/10000, in fp32."""
     half = width // 2
     frequencies = torch.exp(-math.log(10_000) * torch.arange(half, device=values.device) / half)

@@ -115,7 +115,7 @@ class PartDit(nn.Module):
         """Dtype of the weights, and of what the blocks compute in."""
         return self.proj_in.weight.dtype
 
-    def image_context(self, image: Float[Tensor, "B T 2X"]) -> tuple[KeyValue, ...]:
+    def image_context(self, image: Float[Tensor, "B T XX"]) -> tuple[KeyValue, ...]:
         """Keys and values of [whole features ; part features], per block."""
         tokens = self.cond_proj(image.to(self.dtype))
         return tuple(block.attn2.keys_values(tokens) for block in as_blocks(self.blocks))
@@ -142,7 +142,7 @@ class PartDit(nn.Module):
 
     def context(
         self,
-        image: Float[Tensor, "B T 2X"],
+        image: Float[Tensor, "B T XX"],
         geometry: GeometrySlots,
         sigma: Float[Tensor, "B S"] | None = None,
     ) -> DitContext:
