@@ -1,4 +1,4 @@
-"""`python -m training vae|pool|dit`: start or continue a stage of training."""
+"""`python -m training vae|pool|dit|export`: start or continue a stage of training, or ship what came of it."""
 
 import argparse
 import logging
@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import torch
+import yaml
 
+from training.export import export
 from training.loop import RunOptions
 from training.pool import fill_pool
 from training.runs import latent_scale, trained_vae
@@ -19,47 +21,68 @@ HELD_OUT_SEED = 900_000
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="torch threads of each process")
     stages = parser.add_subparsers(dest="stage", required=True)
     vae = stages.add_parser("vae", help="train the autoencoder")
     pool = stages.add_parser("pool", help="prepare objects for the denoiser")
     dit = stages.add_parser("dit", help="train the denoiser and the image encoder")
+    ship = stages.add_parser("export", help="write a preset folder from both runs")
     for stage in (vae, dit):
         stage.add_argument("--folder", type=Path, required=True, help="state and metrics; resumed when present")
         stage.add_argument("--minutes", type=float, required=True, help="wall-clock budget of the run")
         stage.add_argument("--lr", type=float, default=2e-3)
-        stage.add_argument("--batch", type=int, default=32)
-    for stage in (pool, dit):
+        stage.add_argument("--batch", type=int, default=32, help="samples a step and worker")
+        stage.add_argument("--workers", type=int, default=1, help="more than one: Ray Train starts them")
+    for stage in (pool, dit, ship):
         stage.add_argument("--vae", type=Path, required=True, help="folder of the autoencoder's run")
         stage.add_argument("--pool", type=Path, required=True, help="folder of prepared objects")
     pool.add_argument("--chunks", type=int, default=40, help="chunks of 256 objects")
+    ship.add_argument("--dit", type=Path, required=True, help="folder of the denoiser's run")
+    ship.add_argument("--preset", type=Path, required=True, help="folder to write")
+    ship.add_argument("--own", type=Path, required=True, help="YAML of the preset's own section")
     return parser
+
+
+def _run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if args.stage == "pool":
+        vae = trained_vae(args.vae)
+        fill_pool(args.pool / "held_out", vae, chunks=1, first_seed=HELD_OUT_SEED)
+        fill_pool(args.pool / "trained", vae, chunks=args.chunks)
+    elif args.stage == "export":
+        own = yaml.safe_load(args.own.read_text(encoding="utf-8"))
+        export(vae=args.vae, dit=args.dit, pool=args.pool, preset=args.preset, own=own)
+    elif args.stage == "vae":
+        options = RunOptions(folder=args.folder, minutes=args.minutes, peak_lr=args.lr, device=device)
+        train_vae(options, batch=args.batch)
+    else:
+        options = RunOptions(folder=args.folder, minutes=args.minutes, peak_lr=args.lr, device=device)
+        train_dit(
+            options,
+            pool=args.pool / "trained",
+            held_out=args.pool / "held_out",
+            scale=latent_scale(args.pool / "trained"),
+            empty=empty_latent(trained_vae(args.vae), SURFACE_POINTS),
+            batch=args.batch,
+        )
 
 
 def main() -> None:
     """Parse the command line and run one stage."""
     args = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(args.threads)
+    for name in ("folder", "vae", "pool"):
+        if hasattr(args, name):
+            setattr(args, name, getattr(args, name).resolve())
+    if getattr(args, "workers", 1) > 1:
+        from training.launch import launch
+
+        launch(lambda: _run(args), workers=args.workers, storage=str(args.folder.parent))
+        return
     if "WORLD_SIZE" in os.environ:  # started by torchrun
         torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    if args.stage == "pool":
-        vae = trained_vae(args.vae)
-        fill_pool(args.pool / "held_out", vae, chunks=1, first_seed=HELD_OUT_SEED)
-        fill_pool(args.pool / "trained", vae, chunks=args.chunks)
-        return
-    options = RunOptions(folder=args.folder, minutes=args.minutes, peak_lr=args.lr)
-    if args.stage == "vae":
-        train_vae(options, batch=args.batch)
-        return
-    train_dit(
-        options,
-        pool=args.pool / "trained",
-        held_out=args.pool / "held_out",
-        scale=latent_scale(args.pool / "trained"),
-        empty=empty_latent(trained_vae(args.vae), SURFACE_POINTS),
-        batch=args.batch,
-    )
+    _run(args)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from training.objects.render import Cameras, random_cameras, random_colours, ren
 Split = Literal["validation", "test", "kept_out"]
 SPLIT_SEEDS: dict[Split, int] = {"validation": 70_001, "test": 80_001, "kept_out": 90_001}
 PICTURE_SIZE = 256
-LATTICE = 112
+LATTICE = 96
 MESH_ENDINGS = {".glb", ".gltf", ".obj", ".ply", ".stl", ".off"}
 LEAST_SEEN = 40
 """Pixels of a part below which a mask has no region for it."""
@@ -67,7 +67,7 @@ def part_meshes(objects: ObjectBatch, row: int) -> tuple[TriangleMesh, ...]:
         field = fields[one.part[0] == part].amin(0).view(LATTICE, LATTICE, LATTICE).numpy()
         vertices, faces, _, _ = marching_cubes(field, 0.0)
         vertices = vertices / (LATTICE - 1) * 2 * reach - reach
-        meshes.append(TriangleMesh(vertices.astype(np.float64), faces[:, ::-1].astype(np.int64)))
+        meshes.append(TriangleMesh(vertices.astype(np.float64), faces.astype(np.int64)))
     return tuple(meshes)
 
 

@@ -18,7 +18,7 @@ from training.objects.batch import ObjectBatch, sample_surface
 from training.objects.draw import draw_objects
 from training.objects.families import TRAINED, Family
 from training.objects.render import random_cameras, random_colours, render
-from training.samples import even_surface, farthest_points
+from training.samples import even_surface
 from training.sizes import LATENTS, SURFACE_POINTS, TINY_IMAGE_ENCODER
 
 logger = logging.getLogger(__name__)
@@ -95,8 +95,7 @@ def make_chunk(vae: ShapeVae, *, count: int, seed: int, families: Mapping[str, F
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     front = int(count * (1 - TURNED))
     groups = [
-        draw_objects(families, size, rng=rng, turned=turned)[0]
-        for size, turned in ((front, 0.0), (count - front, 1.0))
+        draw_objects(families, size, rng=rng, turned=turned)[0] for size, turned in ((front, 0.0), (count - front, 1.0))
     ]
     chunks = []
     for objects, framed in zip(groups, (1, 0), strict=True):

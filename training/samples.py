@@ -30,9 +30,7 @@ def field_of(distance: Tensor) -> Tensor:
     return -FIELD_LIMIT * torch.tanh(distance / FIELD_BAND)
 
 
-def farthest_points(
-    surface: Float[Tensor, "B P 6"], count: int, *, rng: np.random.Generator
-) -> Int[Tensor, "B N"]:
+def farthest_points(surface: Float[Tensor, "B P 6"], count: int, *, rng: np.random.Generator) -> Int[Tensor, "B N"]:
     """Exact farthest-point subset of each surface in the order found, from a random start."""
     starts = rng.integers(0, surface.shape[1], len(surface))
     height = 5  # fpsample's tree height for up to 25,000 points
@@ -43,9 +41,7 @@ def farthest_points(
     return torch.from_numpy(np.stack(picked).astype(np.int64))
 
 
-def even_surface(
-    surface: Float[Tensor, "B P 6"], count: int, *, rng: np.random.Generator
-) -> Float[Tensor, "B M 6"]:
+def even_surface(surface: Float[Tensor, "B P 6"], count: int, *, rng: np.random.Generator) -> Float[Tensor, "B M 6"]:
     """The evenly spread subset that generation encodes: farthest points of a denser random surface."""
     picked = farthest_points(surface, count, rng=rng)
     return surface.gather(1, picked[..., None].expand(-1, -1, 6))
@@ -64,9 +60,7 @@ def random_subsets(objects: ObjectBatch, *, rng: np.random.Generator) -> Bool[Te
     return torch.from_numpy(chosen & present)
 
 
-def query_points(
-    surface: Float[Tensor, "B P 6"], count: int, *, generator: torch.Generator
-) -> Float[Tensor, "B Q 3"]:
+def query_points(surface: Float[Tensor, "B P 6"], count: int, *, generator: torch.Generator) -> Float[Tensor, "B Q 3"]:
     """Points in [-1.01, 1.01]^3: 35 % hug the surface, 35 % lie around it and 30 % anywhere."""
     batch, points = surface.shape[:2]
     near = int(0.7 * count)

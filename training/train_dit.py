@@ -17,7 +17,7 @@ from apg_core.diffusion.schedule import Schedule
 from apg_core.models.image_encoder import ImageEncoder
 from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
-from training.loop import Metrics, Run, RunOptions
+from training.loop import Metrics, Run, RunOptions, on_device
 from training.pool import Chunk
 from training.sizes import LATENTS, TINY_DIT, TINY_IMAGE_ENCODER
 
@@ -83,9 +83,7 @@ class PartGenerator(nn.Module):
 class Sampler:
     """Draws denoising batches from a pool of chunks that may still be growing."""
 
-    def __init__(
-        self, folder: Path, *, scale: float, empty: Tensor, seed: int, rank: int = 0
-    ) -> None:
+    def __init__(self, folder: Path, *, scale: float, empty: Tensor, seed: int, rank: int = 0) -> None:
         self._folder, self._scale = folder, scale
         self._empty = empty * scale
         self._kinds = np.random.default_rng(seed)  # the same in all workers, whose batches should cost the same
@@ -217,8 +215,8 @@ def train_dit(
     def evaluate() -> Metrics:
         sampler = Sampler(held_out, scale=scale, empty=empty, seed=5)
         model: PartGenerator = run.inner
-        parts = [float(model(sampler.parts(64))["total"]) for _ in range(3)]
-        wholes = [float(model(sampler.wholes(64))["total"]) for _ in range(2)]
+        parts = [float(model(on_device(sampler.parts(64), options.device))["total"]) for _ in range(3)]
+        wholes = [float(model(on_device(sampler.wholes(64), options.device))["total"]) for _ in range(2)]
         return {"held_out_parts": float(np.mean(parts)), "held_out_wholes": float(np.mean(wholes))}
 
     sampler = Sampler(pool, scale=scale, empty=empty, seed=seed + run.steps, rank=run.rank)

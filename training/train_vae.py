@@ -46,9 +46,7 @@ def field_batches(
         objects, _ = draw_objects(families, batch, rng=rng)
         yield (
             batch,
-            field_batch(
-                objects, points=SURFACE_POINTS, latents=LATENTS, queries=queries, rng=rng, generator=generator
-            ),
+            field_batch(objects, points=SURFACE_POINTS, latents=LATENTS, queries=queries, rng=rng, generator=generator),
         )
 
 
@@ -62,8 +60,9 @@ def reconstruction_iou(vae: ShapeVae, families: Mapping[str, Family], *, count: 
     low, high = surface[..., :3].amin(1, keepdim=True) - 0.03, surface[..., :3].amax(1, keepdim=True) + 0.03
     points = low + (high - low) * torch.rand(count, 4096, 3, generator=generator)
     truth = union_distance(objects, points, chosen) < 0
-    latents = vae.encode(surface, farthest_points(surface, LATENTS, rng=rng)).mean
-    found = vae.decode(latents, points.clamp(-1.01, 1.01)) > 0
+    device = vae.post_quant.weight.device
+    latents = vae.encode(surface.to(device), farthest_points(surface, LATENTS, rng=rng).to(device)).mean
+    found = vae.decode(latents, points.clamp(-1.01, 1.01).to(device)).cpu() > 0
     overlap = (truth & found).sum(1) / (truth | found).sum(1).clamp(min=1)
     return float(overlap.mean())
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from training.objects.batch import assemble, sample_surface, union_distance
 from training.objects.draw import draw_objects
 from training.objects.families import TRAINED
@@ -44,9 +45,7 @@ def test_clean_surfaces_lie_on_the_union_and_normals_point_out(name: str, genera
 def test_overlaid_surfaces_keep_inner_faces(generator: torch.Generator) -> None:
     objects = assemble([[[ball((0, 0, 0), 0.5)], [ball((0.3, 0, 0), 0.5)]]], [0.0])
     chosen = objects.kind >= 0
-    surface = sample_surface(
-        objects, chosen, count=4000, generator=generator, overlaid=torch.ones(1, dtype=torch.bool)
-    )
+    surface = sample_surface(objects, chosen, count=4000, generator=generator, overlaid=torch.ones(1, dtype=torch.bool))
     inside = (union_distance(objects, surface[..., :3], chosen) < -1e-3).float().mean()
     # Each sphere hides a cap of height r - d/2 = 0.35 of 1.0: 35 % of its area.
     assert float(inside) == pytest.approx(0.35, abs=0.03)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from training.objects.primitives import (
     Kind,
     area,

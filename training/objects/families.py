@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.objects.sketch import Parts, arc, ball, box, rod, taper, turn
+from training.objects.sketch import Parts, Primitive, arc, ball, box, rod, taper, turn
 
 Family = Callable[[np.random.Generator], Parts]
 QUARTER = np.pi / 2
@@ -44,7 +44,14 @@ def chair(rng: np.random.Generator) -> Parts:
     thick, leg = rng.uniform(0.04, 0.09), rng.uniform(0.045, 0.08)
     seat = box((0, h, 0), (w, thick, d), rounding=0.03)
     legs = [
-        [rod((sx * (w - leg), 0, sz * (d - leg)), (sx * (w - leg), h, sz * (d - leg)), leg * rng.uniform(0.7, 1), tip=leg)]
+        [
+            rod(
+                (sx * (w - leg), 0, sz * (d - leg)),
+                (sx * (w - leg), h, sz * (d - leg)),
+                leg * rng.uniform(0.7, 1),
+                tip=leg,
+            )
+        ]
         for sx in (-1, 1)
         for sz in (-1, 1)
     ]
@@ -107,7 +114,13 @@ def mug(rng: np.random.Generator) -> Parts:
     tip = r * rng.uniform(0.85, 1.25)
     ring = h * rng.uniform(0.45, 0.7)
     side = rng.choice([-1, 1])
-    handle = arc((side * (r + tip) / 2 * 0.98, 0, 0), ring, rng.uniform(0.06, 0.1), aperture=QUARTER + 0.1, rotation=turn(z=-side * QUARTER))
+    handle = arc(
+        (side * (r + tip) / 2 * 0.98, 0, 0),
+        ring,
+        rng.uniform(0.06, 0.1),
+        aperture=QUARTER + 0.1,
+        rotation=turn(z=-side * QUARTER),
+    )
     parts = [[rod((0, -h, 0), (0, h, 0), r, tip=tip, rounding=0.04)], [handle]]
     if rng.random() < 0.3:
         parts.append([rod((0, h - 0.02, 0), (0, h + 0.1, 0), tip * 1.05, rounding=0.03), ball((0, h + 0.16, 0), 0.09)])
@@ -124,7 +137,9 @@ def bottle(rng: np.random.Generator) -> Parts:
     y = 2 * h + shoulder
     parts = [body, [rod((0, y - 0.03, 0), (0, y + throat, 0), neck)]]
     cap = rng.uniform(0.1, 0.22)
-    parts.append([rod((0, y + throat - 0.02, 0), (0, y + throat + cap, 0), neck * rng.uniform(1.1, 1.5), rounding=0.02)])
+    parts.append(
+        [rod((0, y + throat - 0.02, 0), (0, y + throat + cap, 0), neck * rng.uniform(1.1, 1.5), rounding=0.02)]
+    )
     if rng.random() < 0.4:
         middle = h * rng.uniform(0.7, 1.2)
         parts.append([rod((0, middle - 0.25, 0), (0, middle + 0.25, 0), r * 1.05, rounding=0.01)])
@@ -152,7 +167,12 @@ def snowman(rng: np.random.Generator) -> Parts:
         parts.append([rod((0, y2, r2 * 0.85), (0, y2, r2 + rng.uniform(0.2, 0.4)), 0.08, tip=0.02, rounding=0.0)])
     if rng.random() < 0.6:
         brim = y2 + r2 * 0.8
-        parts.append([rod((0, brim, 0), (0, brim + 0.06, 0), r2 * 1.2), rod((0, brim, 0), (0, brim + rng.uniform(0.25, 0.45), 0), r2 * 0.75)])
+        parts.append(
+            [
+                rod((0, brim, 0), (0, brim + 0.06, 0), r2 * 1.2),
+                rod((0, brim, 0), (0, brim + rng.uniform(0.25, 0.45), 0), r2 * 0.75),
+            ]
+        )
     if rng.random() < 0.5:
         for s in (-1, 1):
             parts.append([rod((s * r1 * 0.85, y1 - 0.05, 0), (s * (r1 + 0.5), y1 + rng.uniform(0, 0.35), 0), 0.05)])
@@ -163,11 +183,17 @@ def hammer(rng: np.random.Generator) -> Parts:
     h, r = rng.uniform(1.0, 1.7), rng.uniform(0.06, 0.11)
     size, wide = rng.uniform(0.13, 0.22), rng.uniform(0.25, 0.5)
     grip = h * rng.uniform(0.3, 0.5)
-    head = [box((0, h, 0), (wide, size, size), rounding=0.03)] if rng.random() < 0.5 else [rod((-wide, h, 0), (wide, h, 0), size, rounding=0.03)]
+    head = (
+        [box((0, h, 0), (wide, size, size), rounding=0.03)]
+        if rng.random() < 0.5
+        else [rod((-wide, h, 0), (wide, h, 0), size, rounding=0.03)]
+    )
     parts = [[rod((0, grip - 0.03, 0), (0, h - size * 0.7, 0), r)], head]
     parts.append([rod((0, 0, 0), (0, grip, 0), r * 1.45, rounding=0.05)])
     if rng.random() < 0.5:
-        parts.append([taper((-wide - 0.2, h, 0), (size * 0.9, size * 0.8), (0.0, size * 0.8), 0.22, rotation=turn(z=QUARTER))])
+        parts.append(
+            [taper((-wide - 0.2, h, 0), (size * 0.9, size * 0.8), (0.0, size * 0.8), 0.22, rotation=turn(z=QUARTER))]
+        )
     return parts
 
 
@@ -213,14 +239,18 @@ def tree(rng: np.random.Generator) -> Parts:
         y, wide = h, rng.uniform(0.5, 0.8)
         for _ in range(int(rng.integers(1, 4))):
             tall = rng.uniform(0.45, 0.75)
-            parts.append([rod((0, y, 0), (0, y + tall, 0), wide, tip=wide * 0.2 if rng.random() < 0.5 else 0.03, rounding=0.02)])
+            parts.append(
+                [rod((0, y, 0), (0, y + tall, 0), wide, tip=wide * 0.2 if rng.random() < 0.5 else 0.03, rounding=0.02)]
+            )
             y, wide = y + tall * 0.65, wide * rng.uniform(0.65, 0.85)
     else:
         crown = rng.uniform(0.4, 0.65)
         parts.append([ball((0, h + crown * 0.75, 0), (crown, crown * rng.uniform(0.75, 1.2), crown))])
         for s in (-1, 1):
             if rng.random() < 0.4:
-                parts.append([ball((s * crown * 0.85, h + crown * rng.uniform(0.3, 0.8), 0), crown * rng.uniform(0.4, 0.6))])
+                parts.append(
+                    [ball((s * crown * 0.85, h + crown * rng.uniform(0.3, 0.8), 0), crown * rng.uniform(0.4, 0.6))]
+                )
     return parts
 
 
@@ -231,7 +261,9 @@ def robot(rng: np.random.Generator) -> Parts:
     boxy = rng.random() < 0.5
     parts = [[box((0, 0, 0), (w, h, d), rounding=rng.uniform(0.02, 0.15))]]
     top = h + head * 0.9
-    parts.append([box((0, top, 0), (head * 1.1, head, head), rounding=0.04)] if rng.random() < 0.6 else [ball((0, top, 0), head)])
+    parts.append(
+        [box((0, top, 0), (head * 1.1, head, head), rounding=0.04)] if rng.random() < 0.6 else [ball((0, top, 0), head)]
+    )
     lift = rng.uniform(-0.9, 0.5)
     for s in (-1, 1):
         hip, hand = s * w * 0.55, (s * (w + limb * 0.7 + 0.35), h * 0.6 + lift * 0.6, 0.0)
@@ -249,14 +281,29 @@ def robot(rng: np.random.Generator) -> Parts:
 def rocket(rng: np.random.Generator) -> Parts:
     r, h = rng.uniform(0.22, 0.36), rng.uniform(0.5, 0.9)
     nose = rng.uniform(0.3, 0.7)
-    parts = [[rod((0, -h, 0), (0, h, 0), r, rounding=0.02)], [rod((0, h - 0.02, 0), (0, h + nose, 0), r, tip=0.04, rounding=0.02)]]
+    parts = [
+        [rod((0, -h, 0), (0, h, 0), r, rounding=0.02)],
+        [rod((0, h - 0.02, 0), (0, h + nose, 0), r, tip=0.04, rounding=0.02)],
+    ]
     count, fin, start = int(rng.integers(2, 5)), rng.uniform(0.2, 0.4), rng.uniform(0, np.pi)
     for i in range(count):
         a = start + 2 * np.pi * i / count
         out = r + fin * 0.45
-        parts.append([taper((out * np.cos(a), -h + fin * 0.4, -out * np.sin(a)), (fin * 0.55, 0.05), (fin * 0.2, 0.03), fin * 0.8, rotation=turn(y=a))])
+        parts.append(
+            [
+                taper(
+                    (out * np.cos(a), -h + fin * 0.4, -out * np.sin(a)),
+                    (fin * 0.55, 0.05),
+                    (fin * 0.2, 0.03),
+                    fin * 0.8,
+                    rotation=turn(y=a),
+                )
+            ]
+        )
     if rng.random() < 0.6:
-        parts.append([rod((0, -h - rng.uniform(0.15, 0.3), 0), (0, -h + 0.01, 0), r * rng.uniform(0.6, 0.95), tip=r * 0.5)])
+        parts.append(
+            [rod((0, -h - rng.uniform(0.15, 0.3), 0), (0, -h + 0.01, 0), r * rng.uniform(0.6, 0.95), tip=r * 0.5)]
+        )
     return parts
 
 
@@ -265,7 +312,12 @@ def car(rng: np.random.Generator) -> Parts:
     wheel = rng.uniform(0.18, 0.27)
     body = box((0, wheel + high, 0), (wide, high, length), rounding=0.07)
     cabin_half, cab = length * rng.uniform(0.35, 0.65), rng.uniform(0.16, 0.28)
-    cabin = taper((0, wheel + 2 * high + cab * 0.95, -length * rng.uniform(0, 0.3)), (wide * 0.9, cabin_half), (wide * 0.75, cabin_half * rng.uniform(0.6, 0.95)), cab)
+    cabin = taper(
+        (0, wheel + 2 * high + cab * 0.95, -length * rng.uniform(0, 0.3)),
+        (wide * 0.9, cabin_half),
+        (wide * 0.75, cabin_half * rng.uniform(0.6, 0.95)),
+        cab,
+    )
     parts = [[body], [cabin]]
     for sx in (-1, 1):
         for sz in (-1, 1):
@@ -285,7 +337,9 @@ def bridge(rng: np.random.Generator) -> Parts:
     if rng.random() < 0.6:
         for s in (-1, 1):
             rail = [box((0, h + thick + 0.2, s * d * 0.9), (half * 0.97, 0.035, 0.035))]
-            rail += [rod((x * half, h, s * d * 0.9), (x * half, h + thick + 0.2, s * d * 0.9), 0.035) for x in (-0.9, 0, 0.9)]
+            rail += [
+                rod((x * half, h, s * d * 0.9), (x * half, h + thick + 0.2, s * d * 0.9), 0.035) for x in (-0.9, 0, 0.9)
+            ]
             parts.append(rail)
     elif rng.random() < 0.6:
         parts.append([arc((0, h - half * 0.35, 0), half * 1.02, 0.07, aperture=1.15)])
@@ -302,14 +356,23 @@ def potted_plant(rng: np.random.Generator) -> Parts:
     parts.append([rod((0, h, 0), (0, h + stem, 0), 0.06, tip=0.05)])
     top = h + stem
     if rng.random() < 0.5:
-        parts.append([ball((0, top + 0.1, 0), (rng.uniform(0.25, 0.45), rng.uniform(0.2, 0.4), rng.uniform(0.25, 0.45)))])
+        parts.append(
+            [ball((0, top + 0.1, 0), (rng.uniform(0.25, 0.45), rng.uniform(0.2, 0.4), rng.uniform(0.25, 0.45)))]
+        )
     else:
         parts.append([ball((0, top, 0), 0.13)])
         size = rng.uniform(0.13, 0.18)
-        parts.append([ball((0.26 * np.cos(a), top + 0.26 * np.sin(a), 0), (size, size, 0.06)) for a in np.arange(5) * 2 * np.pi / 5 + QUARTER])
+        parts.append(
+            [
+                ball((0.26 * np.cos(a), top + 0.26 * np.sin(a), 0), (size, size, 0.06))
+                for a in np.arange(5) * 2 * np.pi / 5 + QUARTER
+            ]
+        )
     for s in (-1, 1):
         if rng.random() < 0.5:
-            parts.append([ball((s * 0.26, h + stem * rng.uniform(0.35, 0.6), 0), (0.26, 0.05, 0.12), rotation=turn(z=s * 0.6))])
+            parts.append(
+                [ball((s * 0.26, h + stem * rng.uniform(0.35, 0.6), 0), (0.26, 0.05, 0.12), rotation=turn(z=s * 0.6))]
+            )
     return parts
 
 
@@ -348,8 +411,19 @@ def teddy(rng: np.random.Generator) -> Parts:
     ear = head * rng.uniform(0.3, 0.42)
     for s in (-1, 1):
         parts.append([ball((s * head * 0.75, y + head * 0.75, 0), (ear, ear, ear * 0.6))])
-        parts.append([rod((s * body * 0.7, body * 0.55, 0), (s * (body + 0.3), rng.uniform(-0.1, 0.5), 0.1), limb, rounding=0.12)])
-        parts.append([rod((s * body * 0.5, -body * 0.75, 0.05), (s * body * 0.65, -body - 0.3, 0.3), limb * 1.1, rounding=0.13)])
+        parts.append(
+            [
+                rod(
+                    (s * body * 0.7, body * 0.55, 0),
+                    (s * (body + 0.3), rng.uniform(-0.1, 0.5), 0.1),
+                    limb,
+                    rounding=0.12,
+                )
+            ]
+        )
+        parts.append(
+            [rod((s * body * 0.5, -body * 0.75, 0.05), (s * body * 0.65, -body - 0.3, 0.3), limb * 1.1, rounding=0.13)]
+        )
     return parts
 
 
@@ -366,25 +440,32 @@ def bed(rng: np.random.Generator) -> Parts:
     return parts
 
 
+def _random_solid(rng: np.random.Generator, x: float, y: float, z: float) -> Primitive:
+    tilted = turn(x=rng.uniform(-1, 1), y=rng.uniform(-3, 3), z=rng.uniform(-1, 1))
+    rotation = tilted if rng.random() < 0.4 else np.eye(3)
+    a, b, c = rng.uniform(0.08, 0.5, 3)
+    match int(rng.integers(5)):
+        case 0:
+            return box((x, y, z), (a, b, c), rounding=rng.uniform(0, 0.08), rotation=rotation)
+        case 1:
+            end = (x + rng.normal(0, 0.4), y + rng.uniform(0.1, 0.9), z + rng.normal(0, 0.4))
+            return rod((x, y, z), end, a * 0.7, tip=b * 0.7, rounding=0.02)
+        case 2:
+            return ball((x, y, z), (a, b, c), rotation=rotation)
+        case 3:
+            aperture = rng.uniform(0.8, np.pi)
+            return arc((x, y, z), max(a, 0.2), 0.04 + 0.25 * b, aperture=aperture, rotation=rotation)
+        case _:
+            top = (a * rng.uniform(0, 1), b * rng.uniform(0, 1))
+            return taper((x, y, z), (a, b), top, c, rotation=rotation)
+
+
 def assembly(rng: np.random.Generator) -> Parts:
-    """A few random solids, each touching an earlier one: variety that no named family has."""
+    """A few random solids, each near an earlier one: variety that no named family has."""
     spots = [np.zeros(3)]
-    parts: Parts = []
-    for i in range(int(rng.integers(2, 6))):
-        rotation = turn(x=rng.uniform(-1, 1), y=rng.uniform(-3, 3), z=rng.uniform(-1, 1)) if rng.random() < 0.4 else np.eye(3)
-        a, b, c = rng.uniform(0.08, 0.5, 3)
-        x, y, z = spots[int(rng.integers(len(spots)))] + (rng.normal(0, 0.42, 3) if i else 0)
-        end = (x + rng.normal(0, 0.4), y + rng.uniform(0.1, 0.9), z + rng.normal(0, 0.4))
-        solids = [
-            lambda: box((x, y, z), (a, b, c), rounding=rng.uniform(0, 0.08), rotation=rotation),
-            lambda: rod((x, y, z), end, a * 0.7, tip=b * 0.7, rounding=0.02),
-            lambda: ball((x, y, z), (a, b, c), rotation=rotation),
-            lambda: arc((x, y, z), max(a, 0.2), 0.04 + 0.25 * b, aperture=rng.uniform(0.8, 3.14), rotation=rotation),
-            lambda: taper((x, y, z), (a, b), (a * rng.uniform(0, 1), b * rng.uniform(0, 1)), c, rotation=rotation),
-        ]
-        parts.append([solids[int(rng.integers(len(solids)))]()])
-        spots.append(np.array([x, y, z]))
-    return parts
+    for _ in range(int(rng.integers(1, 5))):
+        spots.append(spots[int(rng.integers(len(spots)))] + rng.normal(0, 0.42, 3))
+    return [[_random_solid(rng, *spot)] for spot in spots]
 
 
 TRAINED: dict[str, Family] = {

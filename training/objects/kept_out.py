@@ -34,7 +34,15 @@ def airplane(rng: np.random.Generator) -> Parts:
     parts = [[ball((0, 0, 0), (r, r, length))]]
     for s in (-1, 1):
         parts.append(
-            [taper((s * (r + span * 0.9) / 1.0, 0, 0.05), (0.05, 0.25), (0.035, 0.13), span / 1.1, rotation=turn(z=-s * QUARTER))]
+            [
+                taper(
+                    (s * (r + span * 0.9) / 1.0, 0, 0.05),
+                    (0.05, 0.25),
+                    (0.035, 0.13),
+                    span / 1.1,
+                    rotation=turn(z=-s * QUARTER),
+                )
+            ]
         )
     parts.append([taper((0, r + 0.18, -length * 0.85), (0.035, 0.16), (0.03, 0.09), 0.24)])
     parts.append([box((0, 0.04, -length * 0.85), (0.36, 0.035, 0.12))])
@@ -57,7 +65,12 @@ def cactus(rng: np.random.Generator) -> Parts:
         if rng.random() < 0.8:
             y, out, up = h * rng.uniform(0.45, 0.65), r + rng.uniform(0.15, 0.25), rng.uniform(0.25, 0.5)
             arm = r * 0.55
-            parts.append([rod((s * r * 0.7, y, 0), (s * (out + arm * 0.5), y, 0), arm, rounding=0.06), rod((s * out, y - arm * 0.6, 0), (s * out, y + up, 0), arm, rounding=0.08)])
+            parts.append(
+                [
+                    rod((s * r * 0.7, y, 0), (s * (out + arm * 0.5), y, 0), arm, rounding=0.06),
+                    rod((s * out, y - arm * 0.6, 0), (s * out, y + up, 0), arm, rounding=0.08),
+                ]
+            )
     return parts
 
 

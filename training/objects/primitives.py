@@ -86,9 +86,7 @@ def distance(kind: Kind, points: Float[Tensor, "M Q 3"], sizes: Sizes) -> Float[
     return _DISTANCES[kind](points, sizes[:, None, :])
 
 
-def mixed_distance(
-    kinds: Int[Tensor, " M"], points: Float[Tensor, "M Q 3"], sizes: Sizes
-) -> Float[Tensor, "M Q"]:
+def mixed_distance(kinds: Int[Tensor, " M"], points: Float[Tensor, "M Q 3"], sizes: Sizes) -> Float[Tensor, "M Q"]:
     """Signed distance where every row may be of another kind."""
     result = points.new_full(points.shape[:2], math.inf)
     for kind in Kind:

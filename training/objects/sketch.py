@@ -45,9 +45,7 @@ def _along(direction: np.ndarray) -> np.ndarray:
 
 def box(center: Vector, half: Vector, *, rounding: float = 0.02, rotation: np.ndarray = UPRIGHT) -> Primitive:
     """A box with rounded edges; the rounding never exceeds what the box can hold."""
-    return Primitive(
-        Kind.BOX, np.array(center), rotation, (*half, min(rounding, 0.9 * min(half)), 0.0)
-    )
+    return Primitive(Kind.BOX, np.array(center), rotation, (*half, min(rounding, 0.9 * min(half)), 0.0))
 
 
 def rod(start: Vector, end: Vector, radius: float, *, tip: float | None = None, rounding: float = 0.01) -> Primitive:
