@@ -105,7 +105,8 @@ def _generated(works: Sequence[Work], options: argparse.Namespace, output: Place
     from ray.exceptions import RayError
 
     from cluster.flow import Flow
-    from cluster.stages import Models, ReadLimits
+    from cluster.models import Models
+    from cluster.reading import ReadLimits
 
     try:
         ray.init(address=address or "local", include_dashboard=None if address else False)

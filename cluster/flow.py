@@ -7,12 +7,16 @@ import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext, ExecutionResources
 
-from cluster.generating import GenerateParts, Tries
+from cluster.generating import GenerateParts
+from cluster.imaging import EncodeImages, PrepareImages
+from cluster.models import Models
 from cluster.plan import Plan
+from cluster.reading import ReadInputs, ReadLimits
 from cluster.results import Outcome
-from cluster.stages import EncodeImages, Models, PrepareImages, ReadInputs, ReadLimits, WriteResults
 from cluster.storage import Place
+from cluster.tries import Tries
 from cluster.work import Work
+from cluster.writing import WriteResults
 
 MOST_BLOCKS = 10_000  # one object a block while that many are few enough to keep track of
 NO_LIMIT = -1  # an object may take hours on a small machine

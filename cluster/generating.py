@@ -28,30 +28,14 @@ from apg_core.protocol.job import JobStage
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, DecodeOptions
 from cluster.mesh_pool import MeshPool
+from cluster.models import Models
 from cluster.plan import Plan
-from cluster.stages import Models
+from cluster.tries import TRIES, Tries
 from cluster.work import CrashedError, RowStage, Work
 
 ROWS_EACH = 3  # network evaluations that a step of one object costs at most
-TRIES = 3
 
 Result = TypeVar("Result")
-
-
-class Tries:
-    """Counts how often each object was begun and not ended: an object that kills its actor is given up."""
-
-    def __init__(self) -> None:
-        self._begun: dict[str, int] = {}
-
-    def begin(self, item: str) -> int:
-        """How often it was begun, this time included."""
-        self._begun[item] = self._begun.get(item, 0) + 1
-        return self._begun[item]
-
-    def end(self, item: str) -> None:
-        """It has ended, well or not."""
-        self._begun.pop(item, None)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,0 +1,47 @@
+"""The stages of images: background and crop, then features. One actor class each."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from apg_core.pipeline.conditioning import FeatureExtractor, ImagePreparer
+from apg_core.pipeline.prepare import mask_regions
+from apg_core.protocol.prompt import MaskedImageMeshPrompt, MaskedImagePrompt, MeshPrompt
+from cluster.models import Models
+from cluster.work import RowStage, Work
+
+
+class PrepareImages(RowStage):
+    """Removes the background and crops the object and its regions."""
+
+    def __init__(self, models: Models) -> None:
+        loader = models.loader()
+        self._preparer = ImagePreparer(loader.background_remover(), size=loader.preset.image_encoder.input_image_size)
+
+    async def advance(self, work: Work) -> Work:
+        """The work with its prepared images; a mesh alone has none."""
+        prompt = work.prompt
+        if prompt is None or isinstance(prompt, MeshPrompt):
+            return work
+        started = time.perf_counter()
+        mask = prompt.mask if isinstance(prompt, MaskedImagePrompt | MaskedImageMeshPrompt) else None
+        labels: Sequence[int] = [] if mask is None else mask_regions(mask)
+        prepared = self._preparer.prepare(prompt.image, mask, labels, remove_background=work.options.remove_background)
+        # Nobody needs the picture as it was any more, and it may have millions of pixels.
+        advanced = replace(work, prepared=prepared, prompt=replace(prompt, image=prepared.whole))
+        return advanced.timed("background", time.perf_counter() - started)
+
+
+class EncodeImages(RowStage):
+    """Turns prepared images into features."""
+
+    def __init__(self, models: Models) -> None:
+        self._features = FeatureExtractor(models.loader().image_encoder())
+
+    async def advance(self, work: Work) -> Work:
+        """The work with the features of the whole and of each region."""
+        if work.prepared is None:
+            return work
+        started = time.perf_counter()
+        features = self._features.extract([work.prepared.whole, *work.prepared.regions])
+        return replace(work, features=tuple(features)).timed("encode", time.perf_counter() - started)

@@ -1,0 +1,65 @@
+"""Makes `rayservice.yaml` of its template and of `serve_config.gpu.yaml`, so that the application has one config.
+
+python -m cluster.rayservice            writes cluster/rayservice.yaml
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+HERE = Path(__file__).parent
+TEMPLATE = HERE / "rayservice.template.yaml"
+RESULT = HERE / "rayservice.yaml"
+APPLICATION = HERE.parent / "serve_config.gpu.yaml"
+HEADING = (
+    "# Made by `python -m cluster.rayservice` from rayservice.template.yaml and serve_config.gpu.yaml; do not edit.\n"
+)
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: object) -> bool:
+        """Write repeated values out: the result is read by people and by kubectl."""
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def cluster_config(application: Mapping[str, object], settings: Mapping[str, object]) -> dict[str, object]:
+    """The application's Serve config with a cluster's settings laid over it; `args` goes to each application."""
+    over = {name: value for name, value in settings.items() if name != "args"}
+    merged = _merged(application, over)
+    applications = merged["applications"]
+    assert isinstance(applications, list)
+    merged["applications"] = [_merged(one, {"args": settings["args"]}) for one in applications]
+    return merged
+
+
+def render() -> str:
+    """The text of `rayservice.yaml`."""
+    service, settings = yaml.safe_load_all(TEMPLATE.read_text(encoding="utf-8"))
+    config = cluster_config(yaml.safe_load(APPLICATION.read_text(encoding="utf-8")), settings)
+    service["spec"]["serveConfigV2"] = _dumped(config)
+    return HEADING + _dumped(service)
+
+
+def _merged(under: Mapping[str, object], over: Mapping[str, object]) -> dict[str, object]:
+    merged = dict(under)
+    for name, value in over.items():
+        below = merged.get(name)
+        merged[name] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _dumped(value: object) -> str:
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=1000)
+    return text
+
+
+if __name__ == "__main__":
+    RESULT.write_text(render(), encoding="utf-8")

@@ -1,0 +1,61 @@
+"""The stage that reads: an object's files become a prompt. It needs no network, so it imports none."""
+
+import asyncio
+import hashlib
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from apg_core.inputs import InputLimits
+from apg_core.protocol.artifacts import InputEntry
+from apg_core.protocol.prompt import Prompt
+from cluster.items import Kind
+from cluster.storage import Place
+from cluster.work import RowStage, Work
+from deployments.decoding.decoder import Decoder
+from deployments.decoding.messages import DecodeRequest
+from deployments.decoding.prompts import unpack_prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadLimits:
+    """What reading one object may take."""
+
+    inputs: InputLimits
+    seconds: float = 120.0
+    memory_bytes: int = 4 * 2**30
+
+
+class ReadInputs(RowStage):
+    """Fetches and decodes an object's files, in a process that a bad file may kill."""
+
+    def __init__(self, limits: ReadLimits) -> None:
+        self._limits = limits
+        self._decoder = Decoder(processes=1, memory_bytes=limits.memory_bytes)
+        self._started = False
+        self._starting = asyncio.Lock()
+
+    async def advance(self, work: Work) -> Work:
+        """The work with its prompt."""
+        async with self._starting:
+            if not self._started:  # its processes end with this one, which closes their input
+                await self._decoder.__aenter__()
+                self._started = True
+        with tempfile.TemporaryDirectory(prefix="apg-batch-") as folder:
+            sources = work.item.sources()
+            contents = {kind: place.read(self._limits.inputs, field=kind) for kind, place in sources.items()}
+            prompt = await self._decode(contents, sources, Path(folder))
+        inputs: dict[str, InputEntry] = {
+            kind: InputEntry(name=sources[kind].name, sha256=hashlib.sha256(content).hexdigest())
+            for kind, content in contents.items()
+        }
+        return replace(work, prompt=prompt, inputs=inputs)
+
+    async def _decode(self, contents: dict[Kind, bytes], sources: dict[Kind, Place], folder: Path) -> Prompt:
+        paths = {kind: folder / f"{kind}{Path(place.name).suffix}" for kind, place in sources.items()}
+        for kind, path in paths.items():
+            path.write_bytes(contents[kind])
+        output = folder / "prompt.npz"
+        request = DecodeRequest(**paths, limits=self._limits.inputs, seconds=self._limits.seconds, output=output)
+        await self._decoder.decode(request)
+        return unpack_prompt(output.read_bytes())

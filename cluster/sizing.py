@@ -1,0 +1,133 @@
+"""How much GPU memory the networks of a preset take, and how many objects a GPU can have in flight.
+
+    python -m cluster.sizing            prints the tables of docs/cluster.md
+
+Weights and contexts are counted from the networks' own sizes; activations are estimated from their widths. No weight
+is loaded: networks are built on torch's meta device.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from apg_core.models.background import BackgroundNet
+from apg_core.models.image_encoder import ImageEncoder
+from apg_core.models.part_dit import PartDit
+from apg_core.models.shape_vae import ShapeVae
+from apg_core.pipeline.codec import QUERIES_AT_ONCE_GPU
+from apg_core.presets import Preset, load_preset
+
+GB = 2**30
+HALF, SINGLE = 2, 4  # bytes of a number: networks run in bf16 on a GPU, background removal in fp32
+KEYS_AND_VALUES = 2
+OWN_AND_JOINED = 2  # a trajectory keeps its context, and the batch a joined copy
+BLOCK_WIDTHS = 12  # widths of activations that a transformer block holds at once: queries, keys, values, 4x feed-forward
+FIELD_WIDTHS = 8  # the same for the field decoder's one block over many queries
+GPU_PROCESSES = 4  # background, encoder, sampler, codec
+CUDA_CONTEXT = 0.5 * GB  # of one process, before anything is loaded
+USABLE = 0.92  # of a GPU's memory: the rest is lost to fragmentation and the driver
+ROWS_OF_AN_OBJECT = 2  # at the default guidance
+CARDS = {"24 GB": 24, "48 GB": 48, "80 GB": 80, "141 GB": 141}
+PRESETS = ("autopartgen-2048", "autopartgen-4096")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Bytes on a GPU that runs every network once."""
+
+    weights: dict[str, float]
+    context_of_a_row: float
+    """Keys and values of one network evaluation's conditions, both copies."""
+    activations_of_a_row: float
+    decoding: float
+    """The field of one latent, `QUERIES_AT_ONCE_GPU` points at a time."""
+
+    @property
+    def fixed(self) -> float:
+        """What is taken before any object is there."""
+        return sum(self.weights.values()) + self.decoding + GPU_PROCESSES * CUDA_CONTEXT
+
+    @property
+    def row(self) -> float:
+        """What one more row of a step takes."""
+        return self.context_of_a_row + self.activations_of_a_row
+
+    def rows_on(self, card_bytes: float) -> int:
+        """How many rows fit on a card beside everything else."""
+        return max(0, int((USABLE * card_bytes - self.fixed) / self.row))
+
+
+def memory(preset: Preset) -> Memory:
+    """What a preset's networks take in bf16."""
+    dit = preset.dit
+    image_tokens = preset.image_encoder.num_tokens
+    geometry_tokens = 2 * preset.num_latents  # the whole and the history
+    tokens = dit.num_layers * image_tokens + dit.token_cross_attention_layer * geometry_tokens
+    layers_kept = dit.num_layers // 2  # outputs that wait for their skip connections
+    return Memory(
+        weights={
+            "part denoiser": HALF * parameters(PartDit, dit),
+            "shape autoencoder": HALF * parameters(ShapeVae, preset.vae),
+            "image encoder": HALF * parameters(ImageEncoder, preset.image_encoder),
+            "background": SINGLE * parameters(BackgroundNet),
+        },
+        context_of_a_row=OWN_AND_JOINED * KEYS_AND_VALUES * HALF * tokens * dit.width,
+        activations_of_a_row=HALF * (preset.num_latents + 1) * dit.width * (BLOCK_WIDTHS + layers_kept),
+        decoding=HALF * QUERIES_AT_ONCE_GPU * preset.vae.decoder_width * FIELD_WIDTHS,
+    )
+
+
+def parameters(network: type[nn.Module], *config: object) -> int:
+    """How many numbers a network holds."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in network(*config).parameters())
+
+
+def row_flops(preset: Preset) -> float:
+    """Floating-point operations of one row of one denoising step: multiply-adds counted as two."""
+    dit, latents = preset.dit, preset.num_latents
+    dense = 2 * latents * parameters(PartDit, dit)  # over-counts the contexts' projections, which are done once
+    image = dit.num_layers * preset.image_encoder.num_tokens
+    geometry = dit.token_cross_attention_layer * 2 * latents
+    attended = dit.num_layers * latents + image + geometry
+    return dense + 4.0 * latents * attended * dit.width
+
+
+def tables() -> str:
+    """Both tables in Markdown."""
+    by_preset = {name: memory(load_preset(name)) for name in PRESETS}
+    names = list(next(iter(by_preset.values())).weights)
+    rows = [
+        [f"{name} (weights)", *(_gb(each.weights[name]) for each in by_preset.values())] for name in names
+    ]
+    rows += [
+        ["decoding a field", *(_gb(each.decoding) for each in by_preset.values())],
+        [f"CUDA, {GPU_PROCESSES} processes", *(_gb(GPU_PROCESSES * CUDA_CONTEXT) for _ in by_preset)],
+        ["**before any object**", *(f"**{_gb(each.fixed)}**" for each in by_preset.values())],
+        ["each row: context", *(_gb(each.context_of_a_row) for each in by_preset.values())],
+        ["each row: activations", *(_gb(each.activations_of_a_row) for each in by_preset.values())],
+    ]
+    fits = [
+        [card, *(_fit(each.rows_on(size * GB)) for each in by_preset.values())] for card, size in CARDS.items()
+    ]
+    return _table(["GB", *by_preset], rows) + "\n" + _table(["GPU", *by_preset], fits)
+
+
+def _fit(rows: int) -> str:
+    return f"{rows} rows, {rows // ROWS_OF_AN_OBJECT} objects" if rows else "does not fit"
+
+
+def _gb(value: float) -> str:
+    return f"{value / GB:.2f}"
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(tables())

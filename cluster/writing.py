@@ -1,0 +1,33 @@
+"""The stage that writes: a finished generation becomes the files of its folder."""
+
+from dataclasses import asdict
+
+from apg_core.pipeline.finishing import artifacts
+from cluster.results import Outcome
+from cluster.storage import Place, open_folder
+from cluster.work import Row, RowStage, Work
+
+
+class WriteResults(RowStage):
+    """Makes the files of a finished generation and writes them to the object's folder, the manifest last."""
+
+    def __init__(self, output: Place) -> None:
+        self._output = output
+
+    async def __call__(self, row: Row) -> Row:
+        """How the object ended: an `Outcome` as a row."""
+        return asdict(Outcome.of(Work.of(await super().__call__(row))))
+
+    async def advance(self, work: Work) -> Work:
+        """The work, written."""
+        assert work.ending is not None
+        assert work.prompt is not None
+        assert work.provenance is not None
+        folder = open_folder(self._output.join(work.item.id))
+        folder.clear_results()
+        made = artifacts(
+            work.ending, prompt=work.prompt, options=work.options, provenance=work.provenance, whole=work.whole
+        )
+        for artifact in made:
+            folder.write(artifact.name, artifact.content)
+        return work

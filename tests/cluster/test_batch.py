@@ -1,0 +1,235 @@
+"""A batch of thirty objects on a real local Ray: broken inputs, a killed actor, a killed driver, and a second run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+import pytest
+import trimesh
+from support.inputs import box_glb, mask_png, png
+
+from apg_core.pipeline.local import generate_parts, load_pipeline
+from apg_core.protocol.options import GenerationOptions
+from cluster.batch import COULD_NOT_RUN, SOME_FAILED, main
+
+pytestmark = pytest.mark.graph
+
+SMALL = ["--preset", "nano", "--grid_size", "16", "--iou_grid_size", "16", "--num_inference_steps", "2", "--no_preview"]
+SIZES = ["--in-flight", "3", "--mesh-workers", "1"]
+DEADLINE = 900.0
+BROKEN = {
+    "broken-image": "invalid_image",
+    "broken-mesh": "invalid_mesh",
+    "empty": "invalid_image",
+    "mask-alone": "invalid_prompt",
+    "other-size": None,
+    "two-images": "invalid_prompt",
+}
+
+
+def write_inputs(folder: Path) -> None:
+    """Thirty objects of all five modes, of which five cannot be used."""
+    folder.mkdir()
+    for number in range(9):
+        (folder / f"picture-{number}.png").write_bytes(png(colour=(20 * number, 90, 200)))
+    for number in range(7):
+        (folder / f"mesh-{number}.glb").write_bytes(box_glb())
+    for number in range(4):
+        (folder / f"masked-{number}.png").write_bytes(png())
+        (folder / f"masked-{number}.mask.png").write_bytes(mask_png(2))
+    for number in range(4):
+        own = folder / f"folder-{number}"
+        own.mkdir()
+        (own / "image.png").write_bytes(png())
+        (own / "mesh.glb").write_bytes(box_glb())
+        if number % 2:
+            (own / "mask.png").write_bytes(mask_png(2))
+    (folder / "broken-image.png").write_bytes(b"no picture at all")
+    (folder / "broken-mesh.obj").write_text("v 0 0 0\nv nan 0 0\nf 1 2 3\n")
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "mask-alone.mask.png").write_bytes(mask_png())
+    (folder / "other-size.png").write_bytes(png(80, 80))
+    (folder / "other-size.mask.png").write_bytes(mask_png(size=64))
+    (folder / "two-images.png").write_bytes(png())
+    (folder / "two-images.jpg").write_bytes(png())
+
+
+class Run:
+    """A batch in a process of its own, with a Ray of its own."""
+
+    def __init__(self, source: Path, output: Path, home: Path, *more: str) -> None:
+        environment = {
+            **os.environ,
+            "HOME": str(home),
+            "OMP_NUM_THREADS": "1",
+            "RAY_AUTH_MODE": "disabled",
+            "RAY_raylet_start_wait_time_s": "300",
+        }
+        environment.pop("RAY_ADDRESS", None)
+        command = [sys.executable, "-m", "cluster.batch", str(source), str(output), *SMALL, *SIZES, *more]
+        self.log = home / f"batch-{time.monotonic_ns()}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+    def until(self, happened: Callable[[], bool]) -> None:
+        """Wait for something to happen while the batch runs."""
+        end = time.monotonic() + DEADLINE
+        while not happened():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.05)
+
+    def kill_generator(self) -> None:
+        """SIGKILL the actor that generates."""
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            if "GenerateParts" in " ".join(child.cmdline()):
+                child.kill()
+                return
+        raise AssertionError("no generator is running")
+
+    def kill(self) -> None:
+        """SIGKILL the driver, and wait for the Ray that it started to follow it."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(60)
+        _, left = psutil.wait_procs(children, timeout=120)
+        assert not left, "Ray outlives its driver"
+
+    def ends(self) -> int:
+        """The exit code."""
+        return self.process.wait(DEADLINE)
+
+
+@dataclass(frozen=True)
+class Story:
+    """What was there after the driver was killed, and at the end."""
+
+    source: Path
+    output: Path
+    done_before: dict[str, int]
+    """When each manifest of the first run was written, in ns."""
+    exit_code: int
+    log: str
+
+
+def manifests(output: Path) -> dict[str, int]:
+    return {path.parent.name: path.stat().st_mtime_ns for path in output.glob("*/manifest.json")}
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    folder = tmp_path_factory.mktemp("batch")
+    home = tmp_path_factory.mktemp("home")
+    source, output = folder / "in", folder / "out"
+    write_inputs(source)
+    first = Run(source, output, home)
+    first.until(lambda: len(manifests(output)) >= 3)
+    first.kill_generator()
+    first.until(lambda: len(manifests(output)) >= 10)
+    first.kill()
+    done_before = manifests(output)
+    second = Run(source, output, home)
+    code = second.ends()
+    return Story(source, output, done_before, code, second.log.read_text())
+
+
+def test_some_failed_is_the_exit_code(story: Story) -> None:
+    assert story.exit_code == SOME_FAILED, story.log
+
+
+def test_every_input_is_one_row(story: Story) -> None:
+    good = pq.read_table(story.output / "results.parquet").to_pylist()
+    bad = pq.read_table(story.output / "errors.parquet").to_pylist()
+    assert len(good) == 25
+    assert {row["id"] for row in good} | set(BROKEN) == {
+        name.partition(".")[0] for name in (path.name for path in story.source.iterdir())
+    }
+    assert sorted(row["id"] for row in good) == sorted({row["id"] for row in good})
+    for row in good:
+        manifest = json.loads((story.output / row["id"] / "manifest.json").read_text())
+        assert row["parts"] == len(manifest["parts"]) == len(list((story.output / row["id"]).glob("mesh_0*.glb")))
+    assert {row["id"]: row["code"] for row in bad} == {name: code for name, code in BROKEN.items() if code}
+    assert all(row["message"] for row in bad)
+
+
+def test_what_the_first_run_finished_is_not_made_again(story: Story) -> None:
+    assert len(story.done_before) >= 10
+    after = manifests(story.output)
+    assert {name: after[name] for name in story.done_before} == story.done_before
+    assert len(after) > len(story.done_before)
+
+
+def test_no_half_written_file_is_left_in_a_finished_folder(story: Story) -> None:
+    finished = [story.output / name for name in manifests(story.output)]
+    names = {path.name for folder in finished for path in folder.iterdir()}
+    assert not {name for name in names if not name.endswith((".glb", ".json", ".png"))}
+
+
+@pytest.mark.parametrize("name", ["picture-3", "mesh-2", "masked-1", "folder-1"])
+def test_the_parts_are_those_of_the_command_line(story: Story, name: str) -> None:
+    own = story.source / name
+    prefix = own if own.is_dir() else story.source
+    files = (
+        {kind: own / file for kind, file in (("image", "image.png"), ("mesh", "mesh.glb"), ("mask", "mask.png"))}
+        if own.is_dir()
+        else {"image": prefix / f"{name}.png", "mesh": prefix / f"{name}.glb", "mask": prefix / f"{name}.mask.png"}
+    )
+    options = GenerationOptions(
+        grid_size=16, iou_grid_size=16, num_inference_steps=2, preview=False, show_progress=False
+    )
+    given = {kind: path for kind, path in files.items() if path.exists()}
+    local = generate_parts(load_pipeline("nano", "cpu"), **given, options=options)  # type: ignore[arg-type]
+    made = json.loads((story.output / name / "manifest.json").read_text())
+    assert made["inputs"] == {kind: entry.model_dump() for kind, entry in local.manifest.inputs.items()}
+    assert made["options"] == local.manifest.model_dump()["options"] | {"show_progress": True}
+    assert len(made["parts"]) == len(local.parts)
+    for part, entry in zip(local.parts, made["parts"], strict=True):
+        mesh = trimesh.load(story.output / name / entry["file"], force="mesh")
+        assert (entry["seed"], entry["label"]) == (part.facts.seed, part.facts.label)
+        np.testing.assert_allclose(mesh.area, local.manifest.parts[part.facts.index].mesh.area, rtol=1e-2)
+        np.testing.assert_allclose(mesh.bounds, part.mesh.bounds, atol=1e-2)
+
+
+def test_a_batch_that_is_done_starts_no_ray(
+    story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(story.source), str(story.output), *SMALL, "--max_parts", "0"]) == COULD_NOT_RUN
+    assert "max_parts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{missing}", "{out}"], "cannot list"),
+        (["{in}", "{in}"], "taken for inputs"),
+        (["{in}", "{out}", "--preset", "huge"], "no preset"),
+        (["{in}", "{file}/out"], "cannot write"),
+    ],
+)
+def test_a_batch_that_cannot_run_says_why(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {"missing": tmp_path / "no", "in": tmp_path / "in", "out": tmp_path / "out", "file": tmp_path / "file"}
+    places["in"].mkdir()
+    (places["in"] / "a.png").write_bytes(png())
+    places["file"].write_text("in the way")
+    assert main([argument.format(**places) for argument in arguments]) == COULD_NOT_RUN
+    assert message in capsys.readouterr().err
+
+
+def test_a_batch_of_refused_items_alone_needs_no_ray(tmp_path: Path) -> None:
+    manifest = tmp_path / "all.jsonl"
+    manifest.write_text('{"id": "a", "image": "a.png", "options": {"sed": 1}}\n{"id": 5}\n')
+    assert main([str(manifest), str(tmp_path / "out"), "--preset", "nano"]) == SOME_FAILED
+    rows = pq.read_table(tmp_path / "out" / "errors.parquet").to_pylist()
+    assert [(row["id"], row["code"]) for row in rows] == [("a", "invalid_option"), ("row-2", "invalid_prompt")]
+    assert pq.read_table(tmp_path / "out" / "results.parquet").num_rows == 0

@@ -1,0 +1,195 @@
+"""What can be known of the cluster files without a cluster: they parse, they agree, and they name what is there."""
+
+import inspect
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import jsonschema
+import pytest
+import ray.autoscaler
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel
+from ray.serve.schema import ServeDeploySchema
+
+from cluster import rayservice
+from cluster.sizing import tables
+from deployments.http.metrics import exposition
+from deployments.jobs.tallies import Readings
+from deployments.settings import AppArgs
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "cluster" / "Dockerfile").read_text()
+
+# The fields of ray.io/v1 that may be written, by type (KubeRay 1.3).
+RAY_SERVICE = {"serveConfigV2", "rayClusterConfig", "serveService", "upgradeStrategy", "excludeHeadPodFromServeSvc"}
+RAY_CLUSTER = {
+    *("suspend", "managedBy", "autoscalerOptions", "headServiceAnnotations", "enableInTreeAutoscaling"),
+    *("gcsFaultToleranceOptions", "headGroupSpec", "rayVersion", "workerGroupSpecs"),
+}
+GCS_OPTIONS = {"redisUsername", "redisPassword", "externalStorageNamespace", "redisAddress"}
+HEAD_GROUP = {"template", "headService", "enableIngress", "rayStartParams", "serviceType"}
+WORKER_GROUP = {
+    *("suspend", "groupName", "replicas", "minReplicas", "maxReplicas", "idleTimeoutSeconds", "rayStartParams"),
+    *("template", "scaleStrategy", "numOfHosts"),
+}
+POD = {"containers", "initContainers", "volumes", "tolerations", "nodeSelector", "affinity", "securityContext"}
+
+
+@pytest.fixture(scope="module")
+def service() -> dict[str, dict]:
+    return yaml.safe_load(rayservice.RESULT.read_text())
+
+
+def groups(service: Mapping[str, dict]) -> list[dict]:
+    cluster = service["spec"]["rayClusterConfig"]
+    return [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+
+
+def test_the_ray_service_is_made_of_its_template_and_the_one_application_config() -> None:
+    assert rayservice.RESULT.read_text() == rayservice.render(), "run `python -m cluster.rayservice`"
+
+
+def test_the_ray_service_has_only_fields_that_kuberay_knows(service: dict[str, dict]) -> None:
+    assert (service["apiVersion"], service["kind"]) == ("ray.io/v1", "RayService")
+    cluster = service["spec"]["rayClusterConfig"]
+    assert service["spec"].keys() <= RAY_SERVICE
+    assert cluster.keys() <= RAY_CLUSTER
+    assert cluster["gcsFaultToleranceOptions"].keys() <= GCS_OPTIONS
+    assert cluster["headGroupSpec"].keys() <= HEAD_GROUP
+    for group in cluster["workerGroupSpecs"]:
+        assert group.keys() <= WORKER_GROUP
+        assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
+    for group in groups(service):
+        assert all(isinstance(value, str) for value in group["rayStartParams"].values())
+        assert group["template"]["spec"].keys() <= POD
+
+
+def test_every_pod_runs_as_a_user_with_its_limits_and_mounts_only_volumes_that_it_has(
+    service: dict[str, dict],
+) -> None:
+    for group in groups(service):
+        pod = group["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        volumes = {volume["name"] for volume in pod["volumes"]}
+        for container in pod["containers"]:
+            assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+            assert container["resources"]["limits"] == container["resources"]["requests"]
+
+
+def test_the_cluster_runs_the_version_of_ray_that_is_locked(service: dict[str, dict]) -> None:
+    locked = re.search(r"^ray==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert locked is not None
+    assert service["spec"]["rayClusterConfig"]["rayVersion"] == locked.group(1)
+
+
+def test_the_embedded_config_is_one_that_serve_and_the_application_take(service: dict[str, dict]) -> None:
+    config = yaml.safe_load(service["spec"]["serveConfigV2"])
+    checked = ServeDeploySchema.model_validate(config)
+    assert not list(unknown_keys(config, ServeDeploySchema))
+    args = AppArgs.model_validate(config["applications"][0]["args"])
+    assert args.models.device == "cuda"
+    assert args.stores.database.startswith("postgresql")
+    assert args.stores.artifacts.startswith("s3://")
+    assert args.access.keys_file is not None
+    assert checked.http_options.host == "0.0.0.0"
+
+
+def test_every_gpu_fraction_fits_the_gpus_of_one_pod(service: dict[str, dict]) -> None:
+    config = yaml.safe_load(service["spec"]["serveConfigV2"])
+    wanted = [one.get("ray_actor_options", {}).get("num_gpus", 0) for one in config["applications"][0]["deployments"]]
+    assert 0 < sum(wanted) <= 1
+
+
+def unknown_keys(value: object, schema: type[BaseModel]) -> Iterator[str]:
+    """Keys of a config that its schema has no field for; pydantic lets them pass."""
+    assert isinstance(value, dict)
+    for name, below in value.items():
+        field = schema.model_fields.get(name)
+        if field is None:
+            yield name
+        elif name in ("applications", "deployments"):
+            inner = {"applications": "ServeApplicationSchema", "deployments": "DeploymentSchema"}[name]
+            for one in below:
+                yield from unknown_keys(one, getattr(__import__("ray.serve.schema", fromlist=[inner]), inner))
+
+
+def test_the_vm_cluster_passes_ray_s_own_schema() -> None:
+    schema = json.loads((Path(inspect.getfile(ray.autoscaler)).parent / "ray-schema.json").read_text())
+    cluster = yaml.safe_load((ROOT / "cluster" / "vm.yaml").read_text())
+    jsonschema.validate(cluster, schema)
+    assert cluster["head_node_type"] in cluster["available_node_types"]
+
+
+def test_the_dashboard_asks_for_metrics_that_the_service_has() -> None:
+    dashboard = json.loads((ROOT / "cluster" / "grafana-dashboard.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    asked = set(re.findall(r"\bapg_\w+", " ".join(queries)))
+    text = exposition(Readings(totals=EVERY_TOTAL, by_status={}, oldest_queued_at=None)).decode()
+    families = list(text_string_to_metric_families(text))
+    told = {sample.name for family in families for sample in family.samples}
+    assert asked <= told
+
+
+EVERY_TOTAL = {
+    "submitted": {"image": 1.0},
+    "finished": {"succeeded": 1.0},
+    "attempts": {"accepted": 1.0},
+    "stage_seconds": {"part|le=1": 1.0, "part|sum": 1.0},
+}
+
+
+def test_no_two_panels_of_the_dashboard_lie_over_each_other() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads((ROOT / "cluster" / "grafana-dashboard.json").read_text())["panels"]:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        assert at["x"] + at["w"] <= 24
+        taken |= cells
+
+
+def test_prometheus_scrapes_the_service() -> None:
+    jobs = yaml.safe_load((ROOT / "cluster" / "prometheus.yaml").read_text())["scrape_configs"]
+    assert {job["job_name"] for job in jobs} == {"autopartgen", "ray", "ray-pods"}
+
+
+def instructions() -> list[tuple[str, str]]:
+    joined = re.sub(r"\\\n\s*", "", DOCKERFILE)
+    lines = [line for line in joined.splitlines() if line and not line.startswith("#")]
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines)]
+
+
+def test_the_dockerfile_copies_files_that_are_there_and_drops_root() -> None:
+    for word, rest in instructions():
+        if word == "COPY":
+            for source in shlex.split(rest)[:-1]:
+                assert (ROOT / source).exists(), source
+    targets = [rest.split(" AS ")[1] for word, rest in instructions() if word == "FROM"]
+    assert targets[-2:] == ["cpu", "cuda"]
+    users = [rest for word, rest in instructions() if word == "USER"]
+    assert users == ["ray", "ray"]
+    assert sum(word == "HEALTHCHECK" for word, _ in instructions()) == 2
+
+
+def test_every_command_of_the_dockerfile_is_shell_that_parses() -> None:
+    for word, rest in instructions():
+        if word == "RUN":
+            subprocess.run(["sh", "-n", "-c", rest], check=True)
+
+
+def test_what_the_dockerfile_takes_from_the_lock_is_one_requirement_each() -> None:
+    for name in re.findall(r"grep '\^(\w+)=='", DOCKERFILE):
+        command = f"grep '^{name}==' requirements.lock | cut -d' ' -f1"
+        found = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+        assert len(found) == 1, name
+
+
+def test_the_sizing_page_quotes_the_sizing_script() -> None:
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    for table in tables().split("\n\n"):
+        assert table.strip() in page, "run `python -m cluster.sizing` and put its tables into docs/cluster.md"
