@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from apg_core.geometry.blocks import Blocks, foreseen
-from apg_core.geometry.lattice import CORNERS, Grid, NarrowBand
+from apg_core.geometry.lattice import CORNERS, Grid, NarrowBand, distinct
 from apg_core.geometry.samples import Samples
 
 # Foreseen values of less than this, in voxels, may have either sign.
@@ -56,19 +56,19 @@ def _crossed_cells(samples: Samples) -> Int[np.ndarray, " K"]:
         a, b = np.delete(steps, axis)
         start = samples.numbers[crossed]
         cells += [start, start - a, start - b, start - a - b]
-    return np.unique(np.concatenate(cells))
+    return distinct(np.concatenate(cells))
 
 
 def closed_band(samples: Samples, blocks: Blocks, stride: int) -> NarrowBand:
     """The band of all known crossings, grown where the surface leaves the blocks it was looked for in."""
     grid = samples.grid
-    searched = np.unique(grid.number(blocks.low))
+    searched = distinct(grid.number(blocks.low))
     block = np.stack(np.meshgrid(*[np.arange(stride + 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     while True:
         cells = _crossed_cells(samples)
         home = grid.number(grid.indices(cells) // stride * stride)
-        left = np.setdiff1d(home, searched)
-        searched = np.union1d(searched, left)
+        left = distinct(home[~np.isin(home, searched)])
+        searched = distinct(np.concatenate([searched, left]))
         points = grid.number(np.minimum(grid.indices(left)[:, None] + block, grid.resolution - 1))
         numbers = cells[:, None] + CORNERS @ grid.strides
         corners, rows = np.unique(numbers, return_inverse=True)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from apg_core.geometry.lattice import distinct
 from apg_core.protocol.mesh import TriangleMesh
 
 LOW, HIGH = -1.0, 1.0  # the cube that the grid divides; what lies outside counts in the nearest cell
@@ -36,18 +36,19 @@ class SurfaceCells:
         if mesh.is_empty:
             return cls.empty(grid_size)
         places = (mesh.vertices.astype(np.float64) - LOW) * (grid_size / (HIGH - LOW))
-        edges = np.unique(np.sort(mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0)
-        found = [_numbers(places[np.unique(mesh.faces)], (), grid_size)]
+        a, b, c = (places[mesh.faces[:, corner]] for corner in range(3))
+        starts, ends = places[_edges(mesh.faces, len(places))]
+        found = [_numbers(places[distinct(mesh.faces)], (), grid_size)]
         for axis in range(3):
-            found.append(_numbers(_edges_across_planes(places[edges], axis), (axis,), grid_size))
+            found.append(_numbers(_edges_across_planes(starts, ends, axis), (axis,), grid_size))
             others = tuple(np.delete(np.arange(3), axis).tolist())
-            for crossing in _triangles_across_lines(places[mesh.faces], axis):
-                found.append(_numbers(crossing, others, grid_size))
-        return cls(grid_size, np.unique(np.concatenate(found)))
+            crossings = _triangles_across_lines(a, b, c, axis)
+            found += [_numbers(crossing, others, grid_size) for crossing in crossings]
+        return cls(grid_size, distinct(np.concatenate(found)))
 
     def union(self, other: "SurfaceCells") -> "SurfaceCells":
         """The cells of either."""
-        return SurfaceCells(self.grid_size, np.union1d(self.numbers, other.numbers))
+        return SurfaceCells(self.grid_size, distinct(np.concatenate([self.numbers, other.numbers])))
 
 
 def overlap(a: SurfaceCells, b: SurfaceCells) -> float:
@@ -58,41 +59,54 @@ def overlap(a: SurfaceCells, b: SurfaceCells) -> float:
     return len(np.intersect1d(a.numbers, b.numbers, assume_unique=True)) / smaller
 
 
-def _edges_across_planes(ends: Float[np.ndarray, "E 2 3"], axis: int) -> Float[np.ndarray, "K 3"]:
+def _edges(faces: Int[np.ndarray, "F 3"], vertices: int) -> Int[np.ndarray, "2 E"]:
+    """Both ends of every edge, each edge once."""
+    one = np.concatenate([faces[:, 0], faces[:, 1], faces[:, 2]]).astype(np.int64)
+    other = np.concatenate([faces[:, 1], faces[:, 2], faces[:, 0]]).astype(np.int64)
+    keys = distinct(np.minimum(one, other) * vertices + np.maximum(one, other))
+    return np.stack(np.divmod(keys, vertices))
+
+
+def _edges_across_planes(
+    starts: Float[np.ndarray, "E 3"], ends: Float[np.ndarray, "E 3"], axis: int
+) -> Float[np.ndarray, "K 3"]:
     """Where edges cross the grid's planes across `axis`; that coordinate is a whole number."""
-    along = ends[:, :, axis]
-    rows, planes = _whole_numbers(along.min(axis=1), along.max(axis=1))
-    start, end = ends[rows, 0], ends[rows, 1]
-    length = end[:, axis] - start[:, axis]
+    low, high = starts[:, axis], ends[:, axis]
+    rows, planes = _whole_numbers(np.minimum(low, high), np.maximum(low, high))
+    start, step = starts[rows], ends[rows] - starts[rows]
+    length = step[:, axis]
     share = np.divide(planes - start[:, axis], length, out=np.zeros(len(rows)), where=length != 0)
-    crossing = start + share[:, None] * (end - start)
+    crossing = start + share[:, None] * step
     crossing[:, axis] = planes
     return crossing
 
 
-def _triangles_across_lines(corners: Float[np.ndarray, "F 3 3"], axis: int) -> Iterator[Float[np.ndarray, "K 3"]]:
+def _triangles_across_lines(
+    a: Float[np.ndarray, "F 3"], b: Float[np.ndarray, "F 3"], c: Float[np.ndarray, "F 3"], axis: int
+) -> Iterator[Float[np.ndarray, "K 3"]]:
     """Where the grid's lines along `axis` go through triangles; the other two coordinates are whole numbers."""
     first, second = np.delete(np.arange(3), axis)
-    low, high = corners.min(axis=1), corners.max(axis=1)
-    lines = np.prod(np.floor(high) - np.ceil(low) + 1, axis=1, where=np.arange(3) != axis)
+    (low_u, high_u), (low_v, high_v) = (
+        (np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c))
+        for a, b, c in ((a[:, side], b[:, side], c[:, side]) for side in (first, second))
+    )
+    lines = (np.floor(high_u) - np.ceil(low_u) + 1) * (np.floor(high_v) - np.ceil(low_v) + 1)
     met = np.flatnonzero(lines > 0)
-    shares = np.cumsum(lines[met]) // _LINES_AT_ONCE
-    for start, stop in pairwise(np.searchsorted(shares, np.arange(shares[-1] + 2)) if len(met) else [0]):
-        some = met[start:stop]
-        rows, u = _whole_numbers(low[some, first], high[some, first])
-        rows, u = some[rows], u.astype(np.float64)
-        again, v = _whole_numbers(low[rows, second], high[rows, second])
-        rows, u = rows[again], u[again]
-        flat = corners[rows][:, :, [first, second]] - np.stack([u, v], axis=1)[:, None]
-        # Twice the signed areas that the point makes with each side: of one sign where it is inside.
-        following, last = np.roll(flat, -1, axis=1), np.roll(flat, -2, axis=1)
-        areas = following[..., 0] * last[..., 1] - following[..., 1] * last[..., 0]
-        whole = areas.sum(axis=1)
-        inside = ((areas >= 0).all(axis=1) | (areas <= 0).all(axis=1)) & (whole != 0)
-        rows, areas, whole = rows[inside], areas[inside], whole[inside]
+    batch = np.cumsum(lines[met]) // _LINES_AT_ONCE
+    for number in range(int(batch[-1]) + 1 if len(batch) else 0):
+        some = met[batch == number]
+        rows, u = _whole_numbers(low_u[some], high_u[some])
+        again, v = _whole_numbers(low_v[some[rows]], high_v[some[rows]])
+        rows, u = some[rows[again]], u[again]
+        (au, av), (bu, bv), (cu, cv) = ((p[rows, first] - u, p[rows, second] - v) for p in (a, b, c))
+        # Twice the signed areas that the line makes with each side: of one sign where it goes through.
+        areas = np.stack([bu * cv - bv * cu, cu * av - cv * au, au * bv - av * bu])
+        whole = areas.sum(axis=0)
+        through = (np.abs(areas).sum(axis=0) == np.abs(whole)) & (whole != 0)
+        rows, areas, whole = rows[through], areas[:, through], whole[through]
         crossing = np.empty((len(rows), 3))
-        crossing[:, first], crossing[:, second] = u[inside], v[inside]
-        crossing[:, axis] = (areas * corners[rows, :, axis]).sum(axis=1) / whole
+        crossing[:, first], crossing[:, second] = u[through], v[through]
+        crossing[:, axis] = (areas * np.stack([p[rows, axis] for p in (a, b, c)])).sum(axis=0) / whole
         yield crossing
 
 
@@ -115,4 +129,4 @@ def _numbers(places: Float[np.ndarray, "K 3"], between: tuple[int, ...], grid_si
         below[axis] = 1
         sides += [side - below for side in sides]
     index = np.clip(np.concatenate(sides), 0, grid_size - 1)
-    return np.unique((index[:, 0] * grid_size + index[:, 1]) * grid_size + index[:, 2])
+    return distinct((index[:, 0] * grid_size + index[:, 1]) * grid_size + index[:, 2])

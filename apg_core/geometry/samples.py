@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from apg_core.geometry.lattice import Grid
+from apg_core.geometry.lattice import Grid, distinct
 
 Field = Callable[[Float[np.ndarray, "Q 3"]], Float[np.ndarray, " Q"]]
 
@@ -25,7 +25,7 @@ class Samples:
         Raises:
             FloatingPointError: the field has no finite value at some point.
         """
-        wanted = np.unique(numbers)
+        wanted = distinct(numbers)
         new = wanted[~self.known(wanted)]
         if len(new) == 0:
             return new
