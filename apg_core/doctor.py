@@ -57,4 +57,4 @@ def _weights(preset: Preset, checkpoints: Path) -> str:
             missing.append(network)
     if not missing:
         return "ready"
-    return f"weights missing ({', '.join(missing)}); run `apg fetch-weights {preset.name}`"
+    return f"weights missing ({', '.join(missing)}); run `apg fetch-weights {preset.reference}`"

@@ -1,5 +1,5 @@
-"""Array shapes and types of the networks and the geometry are checked while tests run."""
+"""Array shapes and types of the networks are checked while tests run."""
 
 from jaxtyping import install_import_hook
 
-install_import_hook(["apg_core.models", "apg_core.geometry"], "beartype.beartype")
+install_import_hook("apg_core.models", "beartype.beartype")

@@ -74,7 +74,7 @@ def test_a_published_config_is_loaded_by_its_path(
     config = PARITY / "nano" / "config.yaml"
     arguments = ["generate", "--config", str(config), "--mesh", str(mesh_file), "--output_path", str(tmp_path)]
     assert main(arguments) == 1  # its weights are elsewhere, and it says where it looked
-    assert "autopartgen_dit.pth" in capsys.readouterr().err
+    assert f"apg fetch-weights {config}" in capsys.readouterr().err
 
 
 def test_verify_prints_a_line_a_case_and_fails_on_a_wrong_number(

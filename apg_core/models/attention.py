@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Tokens = Float[Tensor, "B N D"]
-KeyValue = tuple[Float[Tensor, "B H M d"], Float[Tensor, "B H M d"]]
+KeyValue = tuple[Tensor, Tensor]  # each (B, heads, context tokens, head width)
 
 
 class LayerNorm(nn.LayerNorm):

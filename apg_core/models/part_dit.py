@@ -39,7 +39,7 @@ class DitContext:
 
     image: tuple[KeyValue, ...]
     geometry: tuple[KeyValue, ...]
-    history: Float[Tensor, "B D"]
+    history: Float[Tensor, "_ D"]
 
     def take(self, image_rows: Sequence[int], geometry_rows: Sequence[int]) -> "DitContext":
         """One row for each pair of indices."""

@@ -21,7 +21,7 @@ from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, InputEntry, 
 from apg_core.protocol.job import JobStage
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.prompt import MaskedImageMeshPrompt, MaskedImagePrompt, Prompt, make_prompt
+from apg_core.protocol.prompt import MaskedImageMeshPrompt, MaskedImagePrompt, Prompt, check_combination, make_prompt
 
 __all__ = [
     "Generation",
@@ -200,6 +200,7 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 def _read(
     image: ImageSource | None, mesh: MeshSource | None, mask: MaskSource | None, limits: InputLimits
 ) -> tuple[Prompt, dict[str, InputEntry]]:
+    check_combination(image=image is not None, mesh=mesh is not None, mask=mask is not None)
     entries = {
         name: _entry(source)
         for name, source in (("image", image), ("mesh", mesh), ("mask", mask))

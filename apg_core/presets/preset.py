@@ -121,6 +121,8 @@ class Preset:
     """Everything about a set of weights but the weights."""
 
     name: str
+    reference: str
+    """What it was asked for by: a name or a path."""
     description: str
     licence: str
     folder: Path
@@ -185,7 +187,7 @@ def load_preset(name_or_path: str | Path) -> Preset:
         where = ".".join(str(part) for part in first["loc"])
         raise PresetError(f"{path} is not a preset: {where}: {first['msg']}") from None
     name = path.parent.name if path.name == PRESET_FILE else path.stem
-    return _preset(name, path.parent, file)
+    return _preset(name, str(name_or_path), path.parent, file)
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -200,7 +202,7 @@ def _find(name_or_path: str | Path) -> Path:
     raise PresetError(f"no preset {str(name_or_path)!r}; take one of {known}, or the path of a config file")
 
 
-def _preset(name: str, folder: Path, file: _File) -> Preset:
+def _preset(name: str, reference: str, folder: Path, file: _File) -> Preset:
     dit, vae, eyes, own = file.dit, file.vae, file.conditioner, file.preset
     latents, remainder = divmod(vae.point_cloud_size, vae.latent_eval_downscale)
     if remainder or latents != dit.num_latents:
@@ -221,6 +223,7 @@ def _preset(name: str, folder: Path, file: _File) -> Preset:
     whole = guidance.pop("whole")
     return Preset(
         name=name,
+        reference=reference,
         description=own.description,
         licence=own.licence,
         folder=folder,

@@ -33,7 +33,7 @@ def find_weights(preset: Preset, network: str, folders: Sequence[Path] = (CHECKP
     looked = ", ".join(str(folder) for folder in (preset.folder, *folders))
     raise WeightsMissingError(
         f"{network} weights of preset {preset.name} ({' or '.join(source.files)}) are not in {looked}; "
-        f"run `apg fetch-weights {preset.name}`"
+        f"run `apg fetch-weights {preset.reference}`"
     )
 
 

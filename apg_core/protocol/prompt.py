@@ -57,17 +57,27 @@ class MaskedImageMeshPrompt:
 Prompt = ImagePrompt | MeshPrompt | ImageMeshPrompt | MaskedImagePrompt | MaskedImageMeshPrompt
 
 
+def check_combination(*, image: bool, mesh: bool, mask: bool) -> None:
+    """Whether what is given is one of the five modes; asked before any of it is read.
+
+    Raises:
+        PromptError: neither image nor mesh, or a mask without an image.
+    """
+    if mask and not image:
+        raise PromptError("a mask needs the image whose pixels it labels; give an image too", field="mask")
+    if not image and not mesh:
+        raise PromptError("nothing to work from; give an image, a mesh, or both", field="image")
+
+
 def make_prompt(image: Image | None = None, mesh: TriangleMesh | None = None, mask: Labels | None = None) -> Prompt:
     """The prompt type that these inputs make.
 
     Raises:
         PromptError: neither image nor mesh, or a mask without an image.
     """
+    check_combination(image=image is not None, mesh=mesh is not None, mask=mask is not None)
     if image is None:
-        if mask is not None:
-            raise PromptError("a mask needs the image whose pixels it labels; give an image too", field="mask")
-        if mesh is None:
-            raise PromptError("nothing to work from; give an image, a mesh, or both", field="image")
+        assert mesh is not None
         return MeshPrompt(mesh)
     if mask is not None:
         return MaskedImagePrompt(image, mask) if mesh is None else MaskedImageMeshPrompt(image, mesh, mask)
