@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -38,9 +39,7 @@ def rows() -> list[Row]:
         denoiser = PartDit(config).eval()
         images = torch.randn(2, tokens, 2 * config.image_width)
         given = torch.randn(1, 2, latents, config.latent_channels)
-        plain, ours = _medians(
-            lambda: _plain(denoiser, images, given), lambda: _ours(denoiser, images, given)
-        )
+        plain, ours = _medians(partial(_plain, denoiser, images, given), partial(_ours, denoiser, images, given))
         measured.append(Row(f"part sampling, {name}, {STEPS} steps", plain, ours, "s"))
     return measured
 
