@@ -10,8 +10,8 @@ import trimesh
 from jaxtyping import Bool, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
+from apg_core.geometry.contact import reached
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions
 
@@ -21,7 +21,8 @@ FLOATER_SHARE = 0.01  # of a part's area; components below it are dropped
 TOUCHING = 0.001  # length; pieces this near to each other are connected
 # Taubin's two passes: one that shrinks, one that grows a little more, so that the volume stays.
 SHRINK, GROW = 0.5, 0.53
-# A gentle push may stop far above the target: then the next harder one is tried, up to the library's own default.
+# A gentle push may stop far above the target: then the next harder one is tried, up to the library's own default,
+# as long as a closed surface stays closed.
 HARDER_PUSHES, ENOUGH = (3.0, 5.0, 7.0), 1.05
 
 
@@ -77,24 +78,17 @@ def smooth(mesh: TriangleMesh, iterations: int) -> TriangleMesh:
 def connected_scene(meshes: Sequence[TriangleMesh], *, tolerance: float = TOUCHING) -> list[TriangleMesh]:
     """The meshes without components that do not touch the first mesh, directly or through others.
 
-    Components touch where a vertex of one is within `tolerance` of a vertex of the other; a mesh of which nothing
-    is left is empty.
+    Components touch where their surfaces meet or come within `tolerance`; a mesh of which nothing is left is empty.
     """
     labels = [face_components(mesh) for mesh in meshes]
-    counts = [int(label.max()) + 1 if len(label) else 0 for label in labels]
-    offsets = np.concatenate([[0], np.cumsum(counts)])
-    points, owners = [], []
-    for mesh, label, offset in zip(meshes, labels, offsets, strict=False):
-        owner = np.zeros(len(mesh.vertices), np.int64)
-        owner[mesh.faces] = (label + offset)[:, None]
-        points.append(mesh.vertices)
-        owners.append(owner)
-    pairs = cKDTree(np.concatenate(points)).query_pairs(tolerance, output_type="ndarray")
-    owner = np.concatenate(owners)
-    reached = _reached(owner[pairs], components=int(offsets[-1]), start=range(counts[0]))
-    return [
-        keep_faces(mesh, reached[label + offset]) for mesh, label, offset in zip(meshes, labels, offsets, strict=False)
+    pieces = [
+        [keep_faces(mesh, label == number) for number in range(label.max(initial=-1) + 1)]
+        for mesh, label in zip(meshes, labels, strict=True)
     ]
+    start = [place == 0 for place, some in enumerate(pieces) for _ in some]
+    kept = iter(reached([piece for some in pieces for piece in some], start, tolerance=tolerance))
+    keep = [np.array([next(kept) for _ in some], bool) for some in pieces]
+    return [keep_faces(mesh, share[label]) for mesh, label, share in zip(meshes, labels, keep, strict=True)]
 
 
 def face_components(mesh: TriangleMesh) -> Int[np.ndarray, " F"]:
@@ -114,27 +108,25 @@ def keep_faces(mesh: TriangleMesh, keep: Bool[np.ndarray, " F"]) -> TriangleMesh
     return TriangleMesh(mesh.vertices[used], faces.reshape(-1, 3).astype(mesh.faces.dtype))
 
 
-def _reached(pairs: Int[np.ndarray, "E 2"], *, components: int, start: range) -> Bool[np.ndarray, " K"]:
-    hub = components  # an extra node that holds all components of the first mesh together
-    left = np.concatenate([pairs[:, 0], list(start)]).astype(int)
-    right = np.concatenate([pairs[:, 1], np.full(len(start), hub)]).astype(int)
-    graph = coo_array((np.ones(len(left), bool), (left, right)), shape=(components + 1, components + 1))
-    _, of_component = connected_components(graph, directed=False)
-    return of_component[:-1] == of_component[hub]
-
-
 def _fast_simplification(mesh: TriangleMesh, target: int, aggressiveness: float) -> TriangleMesh:
     import fast_simplification
 
-    reduced = mesh
+    closed, reduced = _is_closed(mesh), mesh
     for push in (aggressiveness, *(level for level in HARDER_PUSHES if level > aggressiveness)):
         vertices, faces = fast_simplification.simplify(
             mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), target_count=target, agg=push
         )
-        reduced = TriangleMesh(vertices, faces)
+        pushed = TriangleMesh(vertices, faces)
+        if closed and not _is_closed(pushed):
+            break
+        reduced = pushed
         if len(faces) <= target * ENOUGH:
             break
     return reduced
+
+
+def _is_closed(mesh: TriangleMesh) -> bool:
+    return bool(trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).is_watertight)
 
 
 def _pymeshlab(mesh: TriangleMesh, target: int, _aggressiveness: float) -> TriangleMesh:
