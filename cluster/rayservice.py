@@ -31,13 +31,26 @@ _Dumper.add_representer(str, _text)
 
 
 def cluster_config(application: Mapping[str, object], settings: Mapping[str, object]) -> dict[str, object]:
-    """The application's Serve config with a cluster's settings laid over it; `args` goes to each application."""
-    over = {name: value for name, value in settings.items() if name != "args"}
+    """The application's Serve config with a cluster's settings laid over it.
+
+    `args` and `deployments` (by name) of the settings go to each application; the rest to the config itself.
+    """
+    over = {name: value for name, value in settings.items() if name not in ("args", "deployments")}
     merged = _merged(application, over)
-    applications = merged["applications"]
+    applications, sizes = merged["applications"], settings["deployments"]
     assert isinstance(applications, list)
-    merged["applications"] = [_merged(one, {"args": settings["args"]}) for one in applications]
+    assert isinstance(sizes, Mapping)
+    merged["applications"] = [
+        _merged(one, {"args": settings["args"], "deployments": [_sized(each, sizes) for each in one["deployments"]]})
+        for one in applications
+    ]
     return merged
+
+
+def _sized(deployment: Mapping[str, object], sizes: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    own = sizes.get(str(deployment["name"]), {})
+    fixed = {"num_replicas"} if "autoscaling_config" in own else set()
+    return {**{name: value for name, value in deployment.items() if name not in fixed}, **own}
 
 
 def render() -> str:

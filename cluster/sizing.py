@@ -24,7 +24,9 @@ GB = 2**30
 HALF, SINGLE = 2, 4  # bytes of a number: networks run in bf16 on a GPU, background removal in fp32
 KEYS_AND_VALUES = 2
 OWN_AND_JOINED = 2  # a trajectory keeps its context, and the batch a joined copy
-BLOCK_WIDTHS = 12  # widths of activations that a transformer block holds at once: queries, keys, values, 4x feed-forward
+BLOCK_WIDTHS = (
+    12  # widths of activations that a transformer block holds at once: queries, keys, values, 4x feed-forward
+)
 FIELD_WIDTHS = 8  # the same for the field decoder's one block over many queries
 GPU_PROCESSES = 4  # background, encoder, sampler, codec
 CUDA_CONTEXT = 0.5 * GB  # of one process, before anything is loaded
@@ -100,9 +102,7 @@ def tables() -> str:
     """Both tables in Markdown."""
     by_preset = {name: memory(load_preset(name)) for name in PRESETS}
     names = list(next(iter(by_preset.values())).weights)
-    rows = [
-        [f"{name} (weights)", *(_gb(each.weights[name]) for each in by_preset.values())] for name in names
-    ]
+    rows = [[f"{name} (weights)", *(_gb(each.weights[name]) for each in by_preset.values())] for name in names]
     rows += [
         ["decoding a field", *(_gb(each.decoding) for each in by_preset.values())],
         [f"CUDA, {GPU_PROCESSES} processes", *(_gb(GPU_PROCESSES * CUDA_CONTEXT) for _ in by_preset)],
@@ -110,9 +110,7 @@ def tables() -> str:
         ["each row: context", *(_gb(each.context_of_a_row) for each in by_preset.values())],
         ["each row: activations", *(_gb(each.activations_of_a_row) for each in by_preset.values())],
     ]
-    fits = [
-        [card, *(_fit(each.rows_on(size * GB)) for each in by_preset.values())] for card, size in CARDS.items()
-    ]
+    fits = [[card, *(_fit(each.rows_on(size * GB)) for each in by_preset.values())] for card, size in CARDS.items()]
     return _table(["GB", *by_preset], rows) + "\n" + _table(["GPU", *by_preset], fits)
 
 

@@ -199,9 +199,7 @@ def test_the_parts_are_those_of_the_command_line(story: Story, name: str) -> Non
         np.testing.assert_allclose(mesh.bounds, part.mesh.bounds, atol=1e-2)
 
 
-def test_a_batch_that_is_done_starts_no_ray(
-    story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_batch_that_is_done_starts_no_ray(story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(story.source), str(story.output), *SMALL, "--max_parts", "0"]) == COULD_NOT_RUN
     assert "max_parts" in capsys.readouterr().err
 

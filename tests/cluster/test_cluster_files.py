@@ -105,6 +105,13 @@ def test_every_gpu_fraction_fits_the_gpus_of_one_pod(service: dict[str, dict]) -
     assert 0 < sum(wanted) <= 1
 
 
+def test_the_settings_of_the_template_are_all_of_deployments_that_there_are(service: dict[str, dict]) -> None:
+    _, settings = yaml.safe_load_all(rayservice.TEMPLATE.read_text())
+    config = yaml.safe_load(service["spec"]["serveConfigV2"])
+    names = {one["name"] for one in config["applications"][0]["deployments"]}
+    assert settings["deployments"].keys() <= names
+
+
 def unknown_keys(value: object, schema: type[BaseModel]) -> Iterator[str]:
     """Keys of a config that its schema has no field for; pydantic lets them pass."""
     assert isinstance(value, dict)
@@ -185,7 +192,9 @@ def test_every_command_of_the_dockerfile_is_shell_that_parses() -> None:
 def test_what_the_dockerfile_takes_from_the_lock_is_one_requirement_each() -> None:
     for name in re.findall(r"grep '\^(\w+)=='", DOCKERFILE):
         command = f"grep '^{name}==' requirements.lock | cut -d' ' -f1"
-        found = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+        found = subprocess.run(
+            ["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.split()
         assert len(found) == 1, name
 
 

@@ -55,7 +55,7 @@ def test_two_files_of_a_kind_are_one_refusal(tmp_path: Path) -> None:
 def test_a_source_with_nothing_in_it_is_an_error_that_says_what_it_needs(tmp_path: Path, make: object) -> None:
     assert callable(make)
     make(tmp_path)
-    with pytest.raises(InputError, match="name a folder or a manifest|it needs files such as"):
+    with pytest.raises(InputError, match=r"name a folder or a manifest|it needs files such as"):
         find_items(Place.of(tmp_path / "in"))
 
 

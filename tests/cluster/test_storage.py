@@ -50,7 +50,7 @@ def test_a_file_above_the_limit_is_not_read(place: Place) -> None:
 
 
 def test_a_file_that_is_not_there_is_an_error_with_its_address(place: Place) -> None:
-    with pytest.raises(PromptError, match="nothing.png"):
+    with pytest.raises(PromptError, match=r"nothing\.png"):
         place.join("nothing.png").read()
 
 
