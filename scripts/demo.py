@@ -37,7 +37,7 @@ def main() -> int:
     OUTPUT.mkdir(parents=True)
     empty = []
     with service(OUTPUT / "service.log"), AutoPartGenClient(ADDRESS) as client:
-        for folder in sorted(path for path in EXAMPLES.iterdir() if path.is_dir()):
+        for folder in sorted(path for path in EXAMPLES.glob("*/*") if path.is_dir()):
             inputs = {kind: next(iter(sorted(folder.glob(f"{kind}.*"))), None) for kind in ("image", "mesh", "mask")}
             say(f"\n{folder.name}: {', '.join(path.name for path in inputs.values() if path)}")
             job = client.generate(**inputs, output_dir=OUTPUT / folder.name, on_event=tell)
