@@ -32,10 +32,13 @@ def _parser() -> argparse.ArgumentParser:
         stage.add_argument("--minutes", type=float, required=True, help="wall-clock budget of the run")
         stage.add_argument("--lr", type=float, default=2e-3)
         stage.add_argument("--batch", type=int, default=32, help="samples a step and worker")
+        stage.add_argument("--start", type=Path, help="preset folder whose weights a new run begins with")
         stage.add_argument("--workers", type=int, default=1, help="more than one: Ray Train starts them")
     for stage in (pool, dit, ship):
         stage.add_argument("--vae", type=Path, required=True, help="folder of the autoencoder's run")
+    for stage in (pool, dit):
         stage.add_argument("--pool", type=Path, required=True, help="folder of prepared objects")
+    vae.add_argument("--decoder-only", action="store_true", help="leave the encoder, and so the latents, as they are")
     pool.add_argument("--chunks", type=int, default=40, help="chunks of 256 objects")
     ship.add_argument("--dit", type=Path, required=True, help="folder of the denoiser's run")
     ship.add_argument("--preset", type=Path, required=True, help="folder to write")
@@ -52,19 +55,20 @@ def _run(args: argparse.Namespace) -> None:
         fill_pool(args.pool / "trained", vae, chunks=args.chunks)
     elif args.stage == "export":
         own = yaml.safe_load(args.own.read_text(encoding="utf-8"))
-        export(vae=args.vae, dit=args.dit, pool=args.pool, preset=args.preset, own=own)
+        export(vae=args.vae, dit=args.dit, preset=args.preset, own=own)
     elif args.stage == "vae":
         options = RunOptions(folder=args.folder, minutes=args.minutes, peak_lr=args.lr, device=device)
-        train_vae(options, batch=args.batch)
+        train_vae(options, batch=args.batch, start=args.start, decoder_only=args.decoder_only)
     else:
         options = RunOptions(folder=args.folder, minutes=args.minutes, peak_lr=args.lr, device=device)
         train_dit(
             options,
             pool=args.pool / "trained",
             held_out=args.pool / "held_out",
-            scale=latent_scale(args.pool / "trained"),
+            scale=latent_scale(args.folder, pool=args.pool / "trained", start=args.start),
             empty=empty_latent(trained_vae(args.vae), SURFACE_POINTS),
             batch=args.batch,
+            start=args.start,
         )
 
 

@@ -24,10 +24,10 @@ from training.objects.render import Cameras, random_cameras, random_colours, ren
 
 Split = Literal["validation", "test", "kept_out"]
 SPLIT_SEEDS: dict[Split, int] = {"validation": 70_001, "test": 80_001, "kept_out": 90_001}
-PICTURE_SIZE = 256
-LATTICE = 96
+PICTURE_SIZE = 160
+LATTICE = 80
 MESH_ENDINGS = {".glb", ".gltf", ".obj", ".ply", ".stl", ".off"}
-LEAST_SEEN = 40
+LEAST_SEEN = 20
 """Pixels of a part below which a mask has no region for it."""
 
 

@@ -1,5 +1,6 @@
 """Turns training runs into a preset: half-precision weights under the published keys, and `preset.yaml`."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,13 +11,13 @@ from torch import Tensor, nn
 
 from apg_core.models.image_encoder import ImageEncoder
 from apg_core.models.part_dit import PartDit
-from training.runs import averaged_weights, latent_scale, trained_vae
+from training.runs import averaged_weights, trained_vae
 from training.sizes import LATENTS, SURFACE_POINTS, TINY_DIT, TINY_IMAGE_ENCODER, TINY_VAE
 
 LICENCE = "Apache-2.0"
 
 
-def export(*, vae: Path, dit: Path, pool: Path, preset: Path, own: Mapping[str, object]) -> None:
+def export(*, vae: Path, dit: Path, preset: Path, own: Mapping[str, object]) -> None:
     """Write the three weight files and `preset.yaml` into the folder `preset`.
 
     `own` is the file's `preset` section: guidance, thresholds and defaults that were chosen on validation.
@@ -34,8 +35,9 @@ def export(*, vae: Path, dit: Path, pool: Path, preset: Path, own: Mapping[str, 
         }
         temporary = preset / f"{name}.tmp"
         save_file(halves, temporary, metadata={"licence": LICENCE, "network": name})
+        temporary.chmod(0o644)  # safetensors writes for the owner only
         temporary.rename(preset / f"{name}.safetensors")
-    content = sizes(scale=latent_scale(pool / "trained")) | {"preset": dict(own)}
+    content = sizes(scale=json.loads((dit / "latent_scale.json").read_text(encoding="utf-8"))) | {"preset": dict(own)}
     (preset / "preset.yaml").write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110))
 
 

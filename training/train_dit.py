@@ -19,6 +19,7 @@ from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
 from training.loop import Metrics, Run, RunOptions, on_device
 from training.pool import Chunk
+from training.runs import start_from
 from training.sizes import LATENTS, TINY_DIT, TINY_IMAGE_ENCODER
 
 logger = logging.getLogger(__name__)
@@ -205,11 +206,23 @@ def empty_latent(vae: ShapeVae, points: int) -> Tensor:
 
 
 def train_dit(
-    options: RunOptions, *, pool: Path, held_out: Path, scale: float, empty: Tensor, batch: int = 64, seed: int = 1
+    options: RunOptions,
+    *,
+    pool: Path,
+    held_out: Path,
+    scale: float,
+    empty: Tensor,
+    batch: int = 64,
+    seed: int = 1,
+    start: Path | None = None,
 ) -> None:
-    """Train (or continue) the denoiser within the options' budget."""
+    """Train (or continue) the denoiser within the options' budget, from a preset's weights if one is named."""
     torch.manual_seed(seed)
-    run = Run(PartGenerator(), options)
+    generator = PartGenerator()
+    if start is not None:
+        start_from(generator.dit, start / "dit.safetensors")
+        start_from(generator.image_encoder.backbone, start / "image_encoder.safetensors")
+    run = Run(generator, options)
 
     @torch.no_grad()
     def evaluate() -> Metrics:

@@ -1,6 +1,7 @@
 """Trains the autoencoder on fields of procedural objects made on the fly."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,24 +13,37 @@ from training.objects.batch import sample_surface, union_distance
 from training.objects.draw import draw_objects
 from training.objects.families import TRAINED, Family
 from training.objects.kept_out import KEPT_OUT
+from training.runs import start_from
 from training.samples import FieldBatch, farthest_points, field_batch, random_subsets
 from training.sizes import LATENTS, SURFACE_POINTS, TINY_VAE
 
 KL_WEIGHT = 5e-3
 SQUARED_WEIGHT = 0.05
+BLUR = 0.4
 
 
 class FieldLoss(nn.Module):
-    """Encodes, samples the posterior, decodes and compares fields: L1, some L2, a little KL."""
+    """Encodes, samples the posterior, decodes and compares fields: L1, some L2, a little KL.
 
-    def __init__(self, vae: ShapeVae) -> None:
+    With `decoder_only` the encoder stays as it is, and so do the latents that a denoiser was trained on; they are
+    blurred by up to BLUR of their deviation, so that the decoder forgives what a denoiser gets slightly wrong.
+    """
+
+    def __init__(self, vae: ShapeVae, *, decoder_only: bool = False) -> None:
         super().__init__()
         self.vae = vae
+        self.decoder_only = decoder_only
+        if decoder_only:
+            for fixed in (vae.encoder, vae.quant):
+                fixed.requires_grad_(False)
 
     def forward(self, batch: FieldBatch) -> dict[str, Tensor]:
         posterior = self.vae.encode(batch.surface, batch.farthest)
         mean, log_variance = posterior.mean.float(), posterior.log_variance.float()
         latents = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        if self.decoder_only:
+            blur = BLUR * mean.std() * torch.rand(len(mean), 1, 1, device=mean.device) ** 2
+            latents = latents + blur * torch.randn_like(mean)
         error = self.vae.decode(latents, batch.queries).float() - batch.field
         kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
         absolute = error.abs().mean()
@@ -67,10 +81,21 @@ def reconstruction_iou(vae: ShapeVae, families: Mapping[str, Family], *, count: 
     return float(overlap.mean())
 
 
-def train_vae(options: RunOptions, *, batch: int = 32, queries: int = 256, seed: int = 1) -> None:
-    """Train (or continue) the autoencoder within the options' budget."""
+def train_vae(
+    options: RunOptions,
+    *,
+    batch: int = 32,
+    queries: int = 256,
+    seed: int = 1,
+    start: Path | None = None,
+    decoder_only: bool = False,
+) -> None:
+    """Train (or continue) the autoencoder within the options' budget, from a preset's weights if one is named."""
     torch.manual_seed(seed)
-    run = Run(FieldLoss(ShapeVae(TINY_VAE)), options)
+    vae = ShapeVae(TINY_VAE)
+    if start is not None:
+        start_from(vae, start / "vae.safetensors")
+    run = Run(FieldLoss(vae, decoder_only=decoder_only), options)
 
     def evaluate() -> Metrics:
         vae = run.inner.vae
