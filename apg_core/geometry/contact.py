@@ -41,9 +41,11 @@ class _Probe:
         # From behind the face, so that what lies on it is met, too.
         self._from = np.concatenate([places, places - stub])
         self._along = np.concatenate([(np.roll(corners, -1, axis=1) - corners).reshape(-1, 3), 2 * stub])
-        self._piece, self._scene = piece, None
+        self._piece = piece
+        self._scene: EmbreeScene | None = None  # built when first felt for
 
     def touches(self, other: "_Probe") -> bool:
+        """Whether a ray of either meets the other."""
         if (self.high < other.low).any() or (other.high < self.low).any():
             return False
         return self._meets(other) or other._meets(self)
