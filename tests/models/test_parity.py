@@ -9,8 +9,9 @@ import torch
 from apg_core.models.background import BackgroundNet
 from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
+from apg_core.parity_cases import CaseResult
 from apg_core.presets import load_preset
-from apg_core.verify import CaseResult, verify
+from apg_core.verify import verify
 
 PARITY = Path(__file__).parents[1] / "data" / "parity"
 
