@@ -17,6 +17,7 @@ from apg_core.protocol.artifacts import AcceptedPart, PartFacts
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, GenerationOptions
 from apg_core.protocol.prompt import Prompt
+from deployments.logs import join_serve_logs
 from deployments.settings import ModelSettings
 
 ARCHIVE = "all.zip"
@@ -26,6 +27,7 @@ class MeshWorker:
     """Surfaces, overlap, cleanup, files."""
 
     def __init__(self, models: ModelSettings) -> None:
+        join_serve_logs()
         self._meshes = meshing.MeshWorker(load_preset(models.preset).surface)
         self._warm_up()
 

@@ -13,6 +13,7 @@ from deployments.handle_stages import Handle, StageHandles
 from deployments.job_runner import CANCELLED, JobRunner
 from deployments.jobs.leases import LeaseState
 from deployments.jobs.records import Claim, Lease
+from deployments.logs import join_serve_logs
 from deployments.settings import AppArgs
 from deployments.stores import open_stores
 
@@ -36,6 +37,7 @@ class Orchestrator:
         shape_codec: Handle,
         mesh_worker: Handle,
     ) -> None:
+        join_serve_logs()
         self._stores = open_stores(args.stores)
         self._leases = self._stores.leases
         self._retention = self._stores.retention

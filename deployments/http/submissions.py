@@ -90,7 +90,14 @@ async def submit(
     """Give an image, a mesh, or both; with an image also an indexed part mask."""
     with tempfile.TemporaryDirectory(prefix="apg-upload-") as folder:
         upload = await receive(request, Path(folder), service.limits)
-        submission = await _submit(request, service, owner, upload, Path(folder), idempotency_key)
+        submission = await accept(
+            service,
+            upload,
+            owner=owner,
+            folder=Path(folder),
+            idempotency_key=idempotency_key,
+            request_id=request_id_of(request),
+        )
     job = submission.job
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     if submission.replayed:
@@ -103,12 +110,20 @@ async def submit(
     return job_view(job)
 
 
-async def _submit(
-    request: Request, service: Service, owner: str, upload: Upload, folder: Path, key: str | None
+async def accept(
+    service: Service, upload: Upload, *, owner: str, folder: Path, idempotency_key: str | None, request_id: str
 ) -> Submission:
+    """Decode what was uploaded into `folder`, and queue a job for it.
+
+    Raises:
+        InputError: it cannot be used.
+        UnavailableError, TooManyJobsError: not now.
+    """
     options = service.preset.complete(GenerationOptions.model_validate(upload.options))
     service.limits.check_options(options)
-    idempotency = None if key is None else IdempotencyKey(key=key, body_sha256=upload.sha256)
+    idempotency = None
+    if idempotency_key is not None:
+        idempotency = IdempotencyKey(key=idempotency_key, body_sha256=upload.sha256)
     if idempotency is not None:
         earlier = await run_in_threadpool(service.store.replay, owner, idempotency)
         if earlier is not None:
@@ -116,7 +131,7 @@ async def _submit(
     decoded, prompt = await _decode(service.decoder, upload, folder, service.limits)
     job_id = uuid4().hex
     stored = await run_in_threadpool(service.artifacts.put, job_id, 0, PROMPT, prompt)
-    new = _new_job(job_id, owner, upload, options, decoded, stored, request_id_of(request))
+    new = _new_job(job_id, owner, upload, options, decoded, stored, request_id)
     submission = None
     try:
         submission = await run_in_threadpool(

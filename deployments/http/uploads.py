@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
@@ -168,18 +168,34 @@ def _read_json(body: bytes, folder: Path, limits: ServiceLimits) -> Upload:
         if first["type"] == "extra_forbidden":
             _refuse_field(field)
         raise InputError(f"{field}: {first['msg'][:1].lower()}{first['msg'][1:]}", field=field) from error
-    files = {}
+    decoded = {}
     for field in FILE_FIELDS:
         if (text := getattr(sent, field)) is not None:
             content, ending = _decode_base64(field, text)
-            if len(content) > limits.upload_bytes:
-                raise LimitError(
-                    f"{field}: {len(content):,} bytes, and the limit is {limits.upload_bytes:,}", field=field
-                )
-            path = folder / (field + ending)
-            path.write_bytes(content)
-            files[field] = ReceivedFile(path, path.name, hashlib.sha256(content).hexdigest())
-    return Upload(files, sent.options)
+            decoded[field] = (field + ending, content)
+    return Upload(write_files(decoded, folder, limits), sent.options)
+
+
+def write_files(
+    contents: Mapping[str, tuple[str, bytes]], folder: Path, limits: ServiceLimits
+) -> dict[str, ReceivedFile]:
+    """Write files that came as (name, content) into `folder`, by field.
+
+    Raises:
+        LimitError: one is too large.
+        InputError: a field that is not known.
+    """
+    files = {}
+    for field, (name, content) in contents.items():
+        if field not in FILE_FIELDS:
+            _refuse_field(field)
+        if len(content) > limits.upload_bytes:
+            raise LimitError(f"{field}: more than {limits.upload_bytes:,} bytes, the limit", field=field)
+        clean = _clean_name(name)
+        path = folder / (field + _ending_of(clean))
+        path.write_bytes(content)
+        files[field] = ReceivedFile(path, clean, hashlib.sha256(content).hexdigest())
+    return files
 
 
 def _decode_base64(field: str, text: str) -> tuple[bytes, str]:

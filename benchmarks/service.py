@@ -1,0 +1,243 @@
+"""The service: overhead of its interface, jobs that share steps against jobs one after the other, cancel, memory.
+
+Run with `python -m benchmarks.service [PRESET]`; it starts a service of its own and stops it.
+"""
+
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+import yaml
+from PIL import Image
+
+from apg_core.protocol.job import Job
+from benchmarks.table import Row
+from clients import AutoPartGenClient
+
+START_SECONDS = 300.0
+CALLS = 100
+TOGETHER = (1, 2, 4, 8)
+MEMORY_JOBS, MEMORY_WARM = 100, 10
+# Denoising is what jobs share: a fine grid or a preview would measure something else.
+SHARED = {"max_parts": 3, "num_inference_steps": 50, "grid_size": 32, "preview": False, "duplicate_retries": 0}
+QUICK = {"max_parts": 1, "num_inference_steps": 2, "grid_size": 32, "preview": False}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything that was measured; seconds and bytes."""
+
+    submit: list[float]
+    status: list[float]
+    one_job: float
+    together: dict[int, float]
+    first_part: float
+    step: float
+    cancel: list[float]
+    memory_warm: int
+    memory_end: int
+
+
+@contextmanager
+def running_service(preset: str) -> Iterator[tuple[str, psutil.Process]]:
+    """Address and main process of a service that runs while this is open."""
+    with tempfile.TemporaryDirectory(prefix="apg", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        settings = yaml.safe_load(Path("serve_config.yaml").read_text())
+        settings["http_options"]["port"] = port
+        settings["applications"][0]["args"]["models"]["preset"] = preset
+        settings["applications"][0]["args"]["stores"]["folder"] = str(folder / "state")
+        (folder / "serve.yaml").write_text(yaml.safe_dump(settings))
+        with (folder / "log").open("wb") as log:
+            command = [str(Path(sys.executable).with_name("apg")), "serve", str(folder / "serve.yaml")]
+            environment = {**os.environ, "RAY_TMPDIR": name}
+            process = psutil.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+        try:
+            _await_ready(f"http://127.0.0.1:{port}", process, folder / "log")
+            yield f"http://127.0.0.1:{port}", process
+        finally:
+            family = [process, *process.children(recursive=True)]
+            process.send_signal(signal.SIGINT)
+            _, left = psutil.wait_procs(family, timeout=60)
+            for one in left:
+                one.kill()
+
+
+def measure(preset: str) -> Measured:
+    """Measure everything against a fresh service."""
+    with running_service(preset) as (url, process), AutoPartGenClient(url) as client:
+        _run(client, SHARED, seed=0)  # whatever is done once is done now
+        one_job = _timed(lambda: _run(client, SHARED, seed=1))
+        together = {count: _timed(lambda count=count: _run_together(url, count)) for count in TOGETHER}  # type: ignore[misc]
+        first_part, step = _first_part(client)
+        cancel = [_cancel(client, seed) for seed in range(5)]
+        submit, status = _overhead(url, client)
+        for seed in range(MEMORY_WARM):
+            _run(client, QUICK, seed=seed)
+        memory_warm = _memory(process)
+        for seed in range(MEMORY_WARM, MEMORY_JOBS):
+            _run(client, QUICK, seed=seed)
+        return Measured(submit, status, one_job, together, first_part, step, cancel, memory_warm, _memory(process))
+
+
+def rows(preset: str = "tiny") -> list[Row]:
+    """Seconds of several jobs one after the other, and together."""
+    measured = measure(preset)
+    return [
+        Row(f"{count} jobs, {preset}, serial or together", count * measured.one_job, seconds, "s")
+        for count, seconds in measured.together.items()
+    ]
+
+
+def main() -> int:
+    """Measure, print the table."""
+    preset = sys.argv[1] if len(sys.argv) > 1 else "tiny"
+    measured = measure(preset)
+    lines = [
+        ("submit, p50 / p95", f"{_ms(measured.submit, 50)} / {_ms(measured.submit, 95)} ms", "10 / 30 ms"),
+        ("status, p50 / p95", f"{_ms(measured.status, 50)} / {_ms(measured.status, 95)} ms", "10 / 30 ms"),
+        ("one job alone", f"{measured.one_job:.2f} s", ""),
+    ]
+    for count, seconds in measured.together.items():
+        gain = count * measured.one_job / seconds
+        lines.append(
+            (f"{count} jobs together", f"{seconds:.2f} s, {gain:.2f} x serial", "1.5 x at 8" if count == 8 else "")
+        )
+    worst = max(measured.cancel)
+    growth = measured.memory_end - measured.memory_warm
+    lines += [
+        ("time to first part", f"{measured.first_part:.2f} s", ""),
+        ("cancel, worst of 5", f"{worst:.2f} s", f"one step + 0.5 s = {measured.step + 0.5:.2f} s"),
+        (f"memory after {MEMORY_WARM} jobs", f"{measured.memory_warm / 2**20:.0f} MiB", ""),
+        (f"growth to {MEMORY_JOBS} jobs", f"{growth / 2**20:+.0f} MiB", "none"),
+    ]
+    print(f"preset {preset}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
+    print("| what | measured | aim |\n|---|---|---|")
+    for line in lines:
+        print(f"| {' | '.join(line)} |")
+    print(
+        json.dumps({"submit": measured.submit, "status": measured.status, "cancel": measured.cancel}), file=sys.stderr
+    )
+    return 0
+
+
+def _run(client: AutoPartGenClient, options: dict[str, object], *, seed: int) -> Job:
+    job = client.submit(image=_picture(seed), options={**options, "seed": seed})  # type: ignore[dict-item]
+    return client.wait(job.id).result()
+
+
+def _run_together(url: str, count: int) -> None:
+    def one(seed: int) -> None:
+        with AutoPartGenClient(url) as client:
+            _run(client, SHARED, seed=seed)
+
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(one, range(count)))
+
+
+def _first_part(client: AutoPartGenClient) -> tuple[float, float]:
+    """Seconds from submission to the first part, and of one denoising step of it."""
+    started = time.perf_counter()
+    job = client.submit(image=_picture(0), options={**SHARED, "max_parts": 1})  # type: ignore[dict-item]
+    sampling = 0.0
+    first = 0.0
+    for event in client.events(job.id):
+        now = time.perf_counter() - started
+        if event.stage == "part" and not sampling:
+            sampling = now
+        if event.stage == "mesh" and sampling > 0:
+            sampling = -(now - sampling)
+        if event.part is not None:
+            first = now
+    return first, -sampling / 50
+
+
+def _cancel(client: AutoPartGenClient, seed: int) -> float:
+    """Seconds from the call to the job's end, in the middle of sampling a part."""
+    options = {**SHARED, "num_inference_steps": 200, "seed": seed}
+    job = client.submit(image=_picture(seed), options=options)  # type: ignore[arg-type]
+    asked = 0.0
+    for event in client.events(job.id):
+        if event.stage == "part" and not asked:
+            asked = time.perf_counter()
+            client.cancel(job.id)
+    return time.perf_counter() - asked
+
+
+def _overhead(url: str, client: AutoPartGenClient) -> tuple[list[float], list[float]]:
+    submit, status = [], []
+    picture = _picture(0)
+    with httpx.Client(base_url=url, timeout=60) as http:
+        for _ in range(CALLS):
+            started = time.perf_counter()
+            answer = http.post("/v1/jobs", files={"image": ("a.png", picture)})
+            submit.append(time.perf_counter() - started)
+            here = answer.json()["links"]["self"]
+            started = time.perf_counter()
+            http.get(here)
+            status.append(time.perf_counter() - started)
+            client.delete(answer.json()["id"])
+    return submit, status
+
+
+def _memory(process: psutil.Process) -> int:
+    """Proportional memory of the replicas: of their shared pages, each counts its share."""
+    total = 0
+    for one in process.children(recursive=True):
+        try:
+            if "ServeReplica" in " ".join(one.cmdline()):
+                total += one.memory_full_info().pss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def _picture(seed: int) -> bytes:
+    random = np.random.default_rng(seed)
+    pixels = np.zeros((128, 128, 4), np.uint8)
+    pixels[24:104, 24:104] = (*random.integers(0, 255, 3), 255)
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _timed(work: object) -> float:
+    started = time.perf_counter()
+    work()  # type: ignore[operator]
+    return time.perf_counter() - started
+
+
+def _ms(seconds: list[float], percentile: int) -> str:
+    return f"{1000 * statistics.quantiles(seconds, n=100)[percentile - 1]:.0f}"
+
+
+def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/health/ready", timeout=5).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.5)
+    sys.exit(f"the service did not start:\n{log.read_text()[-3000:]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
