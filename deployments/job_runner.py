@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from functools import partial
 
 from apg_core.errors import ApgError
@@ -26,9 +27,6 @@ from deployments.jobs.records import Claim, StoredArtifact, Tally
 
 log = logging.getLogger(__name__)
 
-CANCELLED = "cancelled"
-"""What a job's task is cancelled with when its owner asked for it; with anything else the job goes on elsewhere."""
-
 
 class JobRunner:
     """Drives the generation of claimed jobs over the stages' deployments."""
@@ -48,18 +46,19 @@ class JobRunner:
         self._leases = leases
         self._artifacts = artifacts
 
-    async def run(self, claim: Claim) -> None:
+    async def run(self, claim: Claim, *, asked_to_cancel: Callable[[], bool]) -> None:
         """Run the job to its end; returns without one where the lease is lost or the stores cannot be reached.
 
-        Cancelled with `CANCELLED`, the job ends so; cancelled otherwise, it is given back to the queue.
+        When this task is cancelled, `asked_to_cancel` says whether the job is to end so; if not, it is given back to
+        the queue. (A cancellation's own message does not survive the way through Ray.)
         """
         stages = HandleStages(self._handles)
         sink = JobSink(claim, stages=stages, leases=self._leases, artifacts=self._artifacts)
         telling = asyncio.create_task(sink.tell_steps())
         try:
             await self._generate(claim, stages, sink)
-        except asyncio.CancelledError as stop:
-            await self._stop(claim, sink, asked=stop.args == (CANCELLED,))
+        except asyncio.CancelledError:
+            await self._stop(claim, sink, asked=asked_to_cancel())
         except LeaseLostError:
             log.warning("lease lost; another runner has the job", extra=sink.fields)
         except UnavailableError as error:

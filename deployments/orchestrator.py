@@ -10,7 +10,7 @@ from apg_core.pipeline.loading import ModelLoader, pick_device
 from apg_core.presets import load_preset
 from deployments.errors import LeaseLostError, StoreError
 from deployments.handle_stages import Handle, StageHandles
-from deployments.job_runner import CANCELLED, JobRunner
+from deployments.job_runner import JobRunner
 from deployments.jobs.leases import LeaseState
 from deployments.jobs.records import Claim, Lease
 from deployments.logs import join_serve_logs
@@ -23,6 +23,7 @@ CLAIM_SECONDS = 0.1
 LOOK_SECONDS = 0.1
 TIDY_SECONDS = 5.0
 RENEWALS_PER_LEASE = 4
+CANCELLED, LOST, SHUTDOWN = "cancelled", "lease lost", "shutdown"
 
 
 class Orchestrator:
@@ -54,6 +55,7 @@ class Orchestrator:
         )
         self._name = f"{socket.gethostname()}/{os.getpid()}"
         self._running: dict[Lease, asyncio.Task[None]] = {}
+        self._stopping: dict[Lease, str] = {}
         self._loops = [
             asyncio.create_task(_again(work, seconds))
             for work, seconds in (
@@ -78,8 +80,8 @@ class Orchestrator:
         """Give every job back to the queue; Serve awaits this when a replica is asked to stop."""
         for loop in self._loops:
             loop.cancel()
-        for task in self._running.values():
-            task.cancel("shutdown")
+        for lease in self._running.keys() - self._stopping.keys():
+            self._stop(lease, SHUTDOWN)
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         self._stores.database.close()
 
@@ -92,12 +94,16 @@ class Orchestrator:
 
     def _start(self, claim: Claim) -> None:
         log.info("job claimed", extra={"job": claim.job.id, "request": claim.job.request_id})
-        task = asyncio.create_task(self._runner.run(claim))
+        task = asyncio.create_task(self._runner.run(claim, asked_to_cancel=lambda: self._asked(claim.lease)))
         self._running[claim.lease] = task
         task.add_done_callback(lambda _: self._ended(claim, task))
 
+    def _asked(self, lease: Lease) -> bool:
+        return self._stopping.get(lease) == CANCELLED
+
     def _ended(self, claim: Claim, task: asyncio.Task[None]) -> None:
         del self._running[claim.lease]
+        self._stopping.pop(claim.lease, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             # The lease runs out, another attempt is made, and after the last one the job fails.
             log.error("job's runner failed", exc_info=error, extra={"job": claim.job.id})
@@ -111,12 +117,16 @@ class Orchestrator:
             self._obey(await asyncio.to_thread(self._leases.renew, list(self._running)))
 
     def _obey(self, states: dict[str, LeaseState]) -> None:
-        for lease, task in self._running.items():
+        for lease in self._running.keys() - self._stopping.keys():  # once: a second time would interrupt the job's end
             match states.get(lease.job_id):
                 case LeaseState.CANCEL:
-                    task.cancel(CANCELLED)
+                    self._stop(lease, CANCELLED)
                 case LeaseState.LOST:
-                    task.cancel("lease lost")
+                    self._stop(lease, LOST)
+
+    def _stop(self, lease: Lease, why: str) -> None:
+        self._stopping[lease] = why
+        self._running[lease].cancel()
 
     async def _tidy(self) -> None:
         await asyncio.to_thread(self._retention.settle)

@@ -167,7 +167,10 @@ class JobLeases:
             tallies.add(connection, {**end_tally(row, now), **(tally or {})})
 
     def release(self, lease: Lease) -> None:
-        """Give the job back to the queue, as when its runner is asked to shut down; costs no attempt."""
+        """Give the job back to the queue, as when its runner is asked to shut down; costs no attempt.
+
+        A job that its owner wants cancelled ends instead.
+        """
         values = {
             "status": JobStatus.QUEUED,
             "lease": None,
@@ -175,7 +178,13 @@ class JobLeases:
             "attempt": jobs.c.attempt - 1,
         }
         with self._database.writing() as connection:
-            _change(connection, lease, values)
+            row = _change(connection, lease, values)
+            if row.cancel_requested:
+                now = self._clock()
+                end = {"status": JobStatus.CANCELLED, "stop_reason": "cancelled", "finished_at": now, "stage": None}
+                ended = connection.execute(update(jobs).where(jobs.c.id == row.id).values(end).returning(*jobs.c)).one()
+                add_event(connection, ended, kind="cancelled", at=now)
+                tallies.add(connection, end_tally(ended, now))
 
     def _claimable(self) -> Select[int]:
         lapsed = and_(

@@ -342,6 +342,16 @@ def test_a_released_job_is_first_in_the_queue_and_has_lost_no_attempt(service: S
     assert (again.job.id, again.lease.attempt) == (job.id, 1)
 
 
+def test_a_released_job_that_is_to_be_cancelled_ends_so(service: Service) -> None:
+    job = service.submit()
+    claim = service.leases.claim("r")
+    assert claim is not None
+    service.store.cancel(job.id, "ann")
+    service.leases.release(claim.lease)
+    assert service.store.get(job.id, "ann").status == "cancelled"
+    assert service.store.events_after(job.id, "ann", 0).events[-1].type == "cancelled"
+
+
 def test_progress_never_falls(service: Service) -> None:
     job = service.submit()
     claim = service.leases.claim("r")
