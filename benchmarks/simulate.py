@@ -1,15 +1,13 @@
 """A discrete-event model of the service: throughput, latency and use of GPUs and CPUs, for 1 to 1,000 GPUs.
 
     python -m benchmarks.simulate                plots to benchmarks/plots/, figures as a table
-    python -m benchmarks.simulate --check        measures 1 to 8 jobs at once here, and compares
 
 Jobs go through the stages of a generation. A GPU is one server that its sampler (one step of all its trajectories at
-a time), its codec and its encoder take turns at; geometry workers are a pool of CPUs. Stage times of the geometry
-are measured; those of a GPU are computed from operation counts where no GPU was at hand, and say so.
+a time), its codec and its encoder take turns at; geometry workers are a pool of CPUs; the job store is one database
+for all. Times of the geometry are measured; those of a GPU are computed from operation counts, and those of the
+database assumed, since neither was at hand.
 """
 
-import argparse
-import dataclasses
 import itertools
 import random
 import statistics
@@ -56,24 +54,30 @@ class StageTimes:
     """CPU: files and preview of a job."""
     call: float
     """Between two deployments, the data included; nobody's time but the job's."""
+    store: float
+    """A transaction of the job store."""
 
 
-# autopartgen-2048 at its defaults. GPU: operation counts of cluster/sizing.py at 40 % of an H100's dense bf16 peak, not
-# measured. CPU: measured here, CPU seconds of one core, on a 50,000-face part at grid 256.
+# autopartgen-2048 at its defaults. GPU: operation counts of cluster/sizing.py at 40 % of an H100's dense bf16 peak.
+# CPU: measured, seconds of one core for a part of 50,000 faces at grid 256 (252,000 before simplification), the
+# refinement of its narrow band included. Store: assumed.
 H100 = StageTimes(
     step=0.004,
     row=0.021,
     background=0.03,
     features=0.01,
     encode=0.03,
-    decode=0.15,
-    surface=1.4,
-    extract=0.35,
-    overlap=0.30,
-    cleanup=1.2,
-    package=4.0,
+    decode=0.05,
+    surface=0.64,
+    extract=0.55,
+    overlap=0.34,
+    cleanup=1.4,
+    package=4.4,
     call=0.008,
+    store=0.003,
 )
+STORE_CONNECTIONS = 64
+WRITES_OF_A_JOB, WRITES_OF_A_PART = 5, 3
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,8 @@ class Setting:
     steps: int = 50
     mean_parts: float = 8.0
     modes: Sequence[Mode] = MODES
-    cores_shared: int | None = None
-    """One machine without a GPU: networks and geometry share this many cores."""
+    jitter: float = 0.3
+    """Stages other than sampling take up to this share more or less."""
     jobs: int = 0
     """To simulate; 0 is what gives a steady picture."""
     seed: int = 0
@@ -125,6 +129,7 @@ class Figures:
     span: float = 0.0
     gpu_busy: float = 0.0
     cpu_busy: float = 0.0
+    store_busy: float = 0.0
     mean_rows: float = 0.0
 
     @property
@@ -204,13 +209,9 @@ class _Model:
         self.setting = setting
         self.env = simpy.Environment()
         self.random = random.Random(setting.seed)
-        if setting.cores_shared is None:
-            servers = [_Server(self.env, 1) for _ in range(setting.gpus)]
-            self.cpus = _Server(self.env, setting.gpus * setting.cpus_per_gpu)
-        else:
-            self.cpus = _Server(self.env, setting.cores_shared)
-            servers = [self.cpus] * setting.gpus
-        self.gpus = [_Gpu(self.env, setting, server) for server in servers]
+        self.cpus = _Server(self.env, setting.gpus * setting.cpus_per_gpu)
+        self.store = _Server(self.env, STORE_CONNECTIONS)
+        self.gpus = [_Gpu(self.env, setting, _Server(self.env, 1)) for _ in range(setting.gpus)]
         self.begun: Iterator[int] = itertools.count()
         self.ended: list[tuple[float, float, int]] = []
         slots = setting.gpus * setting.jobs_per_gpu
@@ -226,7 +227,8 @@ class _Model:
 
     def _job(self, gpu: _Gpu) -> Generator[simpy.Event, object, int]:
         times, mode = self.setting.times, self.random.choice(self.setting.modes)
-        parts = max(1, round(self.random.expovariate(1 / self.setting.mean_parts)))
+        parts = max(1, round(self.random.gammavariate(4, self.setting.mean_parts / 4)))
+        yield from self._on(self.store, WRITES_OF_A_JOB * times.store)
         if mode.has_image:
             yield from self._on(gpu.server, times.background + times.features)
         if mode.samples_whole:
@@ -240,6 +242,7 @@ class _Model:
             yield from self._on(gpu.server, times.decode)
             for seconds in (times.extract, times.overlap, times.cleanup, times.surface):
                 yield from self._on(self.cpus, seconds)
+            yield from self._on(self.store, WRITES_OF_A_PART * times.store)
             yield from self._on(gpu.server, times.encode)
         yield from gpu.sample(mode.rows)  # which says that there is no further part
         yield from self._on(self.cpus, times.package)
@@ -247,7 +250,8 @@ class _Model:
 
     def _on(self, server: _Server, seconds: float) -> Events:
         yield self.env.timeout(self.setting.times.call)
-        yield from server.take(seconds * self.random.uniform(0.7, 1.3))
+        jitter = self.setting.jitter
+        yield from server.take(seconds * self.random.uniform(1 - jitter, 1 + jitter))
 
 
 def simulate(setting: Setting) -> Figures:
@@ -259,13 +263,13 @@ def simulate(setting: Setting) -> Figures:
     middle = ends[slots : len(ends) - slots] or ends
     since = ends[slots - 1][1] if len(middle) < len(ends) else 0.0
     all_seconds = model.env.now
-    gpu_busy = sum({id(gpu.server): gpu.server.busy for gpu in model.gpus}.values())
     return Figures(
         seconds=[end - start for start, end, _ in middle],
         parts=sum(parts for _, _, parts in middle),
         span=middle[-1][1] - since,
-        gpu_busy=gpu_busy / all_seconds / (setting.cores_shared or setting.gpus),
-        cpu_busy=model.cpus.busy / all_seconds / (setting.cores_shared or setting.gpus * setting.cpus_per_gpu),
+        gpu_busy=sum(gpu.server.busy for gpu in model.gpus) / all_seconds / setting.gpus,
+        cpu_busy=model.cpus.busy / all_seconds / setting.gpus / setting.cpus_per_gpu,
+        store_busy=model.store.busy / all_seconds / STORE_CONNECTIONS,
         mean_rows=sum(gpu.row_seconds for gpu in model.gpus) / sum(gpu.step_seconds for gpu in model.gpus),
     )
 
@@ -293,7 +297,7 @@ def plot_bottleneck(times: StageTimes) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(14, 4), layout="constrained")
     for cpus in workers:
         found = [
-            simulate(Setting(times=times, cpus_per_gpu=cpus, jobs_per_gpu=jobs, jobs=max(240, 10 * jobs)))
+            simulate(Setting(times=times, cpus_per_gpu=cpus, jobs_per_gpu=jobs, jobs=max(160, 8 * jobs)))
             for jobs in in_flight
         ]
         axes[0].plot(in_flight, [each.jobs_per_hour for each in found], "o-", label=f"{cpus} CPUs")
@@ -329,31 +333,17 @@ def _save(figure: plt.Figure, name: str) -> None:
 
 def table(found: Sequence[tuple[int, Figures]]) -> str:
     """Figures by number of GPUs, in Markdown."""
-    lines = ["| GPUs | jobs an hour | p50, s | p95, s | GPU busy | CPUs busy |", "| ---: " * 6 + "|"]
+    lines = ["| GPUs | jobs an hour | p50, s | p95, s | GPU busy | CPUs busy | store busy |", "| ---: " * 7 + "|"]
     for gpus, each in found:
         lines.append(
             f"| {gpus:,} | {each.jobs_per_hour:,.0f} | {each.quantile(0.5):.0f} | {each.quantile(0.95):.0f} "
-            f"| {each.gpu_busy:.0%} | {each.cpu_busy:.0%} |"
+            f"| {each.gpu_busy:.0%} | {each.cpu_busy:.0%} | {each.store_busy:.1%} |"
         )
     return "\n".join(lines)
 
 
-def shares(times: StageTimes, *, steps: int = 50) -> dict[str, float]:
-    """Seconds of one part in each stage, sampling at the row's own cost."""
-    sampling = steps * (times.step / 16 + 2 * times.row)  # a step is shared by about sixteen rows
-    rest = {name: value for name, value in dataclasses.asdict(times).items() if name not in ("step", "row", "call")}
-    return {"sampling": sampling, **rest}
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw the plots, print the table; or compare with this machine."""
-    parser = argparse.ArgumentParser(description="Simulate the service.")
-    parser.add_argument("--check", action="store_true", help="compare with what this machine does")
-    options = parser.parse_args(arguments)
-    if options.check:
-        from benchmarks.laptop import check
-
-        return check()
+def main() -> int:
+    """Draw the plots, print the table."""
     found = plot_scale(H100)
     plot_bottleneck(H100)
     plot_modes(H100)
