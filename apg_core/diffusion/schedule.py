@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 import torch
-from diffusers import DPMSolverMultistepScheduler
 from torch import Tensor
 
 
@@ -45,6 +44,9 @@ class Schedule:
 
     def solver(self, steps: int) -> Solver:
         """A solver of its own state, set to this many steps; it computes in fp32."""
+        # Imported here: it takes seconds, and whoever reads a preset needs the numbers only.
+        from diffusers import DPMSolverMultistepScheduler
+
         scheduler = DPMSolverMultistepScheduler(  # type: ignore[no-untyped-call]
             num_train_timesteps=self.num_train_timesteps,
             beta_start=self.beta_start,

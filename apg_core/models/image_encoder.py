@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
 from apg_core.shapes import ImageTokens
 
@@ -35,6 +34,9 @@ class ImageEncoder(nn.Module):
     """RGB in [0, 1] to tokens: [class, registers, patches]."""
 
     def __init__(self, config: ImageEncoderConfig) -> None:
+        # Imported here: it takes seconds, and whoever reads a preset needs the sizes only.
+        from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
+
         super().__init__()
         self.config = config
         self.backbone = Dinov2WithRegistersModel(
