@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -40,7 +41,7 @@ class ArtifactStore:
         try:
             self._files = _open(address)
         except (OSError, ArrowInvalid) as error:
-            raise StoreError(f"the artifact store cannot be opened: {error}") from error
+            raise StoreError(f"the artifact store {address} cannot be opened: {error}") from error
 
     def put(self, job_id: str, attempt: int, name: str, content: bytes) -> StoredArtifact:
         """Write a file of a job.
@@ -52,7 +53,8 @@ class ArtifactStore:
         try:
             self._write(key, content)
         except OSError as error:
-            reason = error.strerror or type(error).__name__
+            # The system's words for it: pyarrow's own would tell the caller where the store is.
+            reason = type(error).__name__ if error.errno is None else os.strerror(error.errno)
             raise OutputError(f"{name} could not be written to the artifact store: {reason}") from error
         return StoredArtifact(
             name=name,

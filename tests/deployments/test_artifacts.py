@@ -74,8 +74,9 @@ def test_a_store_that_answers_can_be_pinged(store: ArtifactStore) -> None:
 def test_a_failed_write_leaves_nothing_behind_and_says_why(tmp_path: Path) -> None:
     store = ArtifactStore(str(tmp_path / "artifacts"))
     (tmp_path / "artifacts" / "job").write_text("a file where the job's folder should be")
-    with pytest.raises(OutputError, match=r"mesh_000\.glb could not be written"):
+    with pytest.raises(OutputError, match=r"mesh_000\.glb could not be written") as failed:
         store.put("job", 1, "mesh_000.glb", b"1")
+    assert str(tmp_path) not in failed.value.message
     assert [one.name for one in (tmp_path / "artifacts").iterdir()] == ["job"]
 
 
