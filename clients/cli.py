@@ -46,7 +46,7 @@ def add_commands(commands: Subparsers) -> None:
     fetch = _command(commands, "fetch", "fetch a job's files", _fetch)
     fetch.add_argument("job", help="the job's id")
     fetch.add_argument("--output_path", "--output-path", type=Path, required=True, help="folder for the files")
-    fetch.add_argument("names", nargs="*", help="only these files, such as mesh_combined.glb")
+    fetch.add_argument("--only", action="append", default=[], metavar="NAME", help="this file, and no other")
 
 
 def _command(commands: Subparsers, name: str, about: str, run: Run) -> argparse.ArgumentParser:
@@ -100,10 +100,10 @@ def _cancel(args: argparse.Namespace) -> int:
 def _fetch(args: argparse.Namespace) -> int:
     with _client(args) as client:
         job = client.get(args.job)
-        fetched = client.download(job, args.output_path, names=args.names or None)
+        fetched = client.download(job, args.output_path, names=args.only or None)
     for path in fetched:
         print(path)
-    missing = set(args.names) - {path.name for path in fetched}
+    missing = set(args.only) - {path.name for path in fetched}
     for name in sorted(missing):
         print(f"apg: job {job.id} ({job.status}) has no {name}", file=sys.stderr)
     return FAILED if missing else OK

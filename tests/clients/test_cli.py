@@ -45,9 +45,9 @@ def test_submit_follows_and_fetches(
     job_id = printed.out.split()[0]
     assert server.service.store.get(job_id, "ann").seed == 9
     assert main(["watch", job_id]) == 0
-    assert main(["fetch", job_id, "--output_path", str(tmp_path / "two"), "mesh_000.glb"]) == 0
+    assert main(["fetch", job_id, "--output_path", str(tmp_path / "two"), "--only", "mesh_000.glb"]) == 0
     assert [path.name for path in (tmp_path / "two").iterdir()] == ["mesh_000.glb"]
-    assert main(["fetch", job_id, "--output_path", str(tmp_path / "two"), "nothing.glb"]) == 1
+    assert main(["fetch", job_id, "--output_path", str(tmp_path / "two"), "--only", "nothing.glb"]) == 1
 
 
 def test_a_job_is_looked_at_and_cancelled(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
