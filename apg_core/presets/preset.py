@@ -30,17 +30,6 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")  # published configs have keys of other programs
 
 
-class _Scheduler(_Section):
-    num_train_timesteps: int = 1000
-    beta_start: float = 0.00085
-    beta_end: float = 0.012
-    beta_schedule: str = "scaled_linear"
-    prediction_type: str = "v_prediction"
-    rescale_betas_zero_snr: bool = True
-    timestep_spacing: str = "trailing"
-    algorithm_type: str = "sde-dpmsolver++"
-
-
 class _Conditioner(_Section):
     img_size: int = 518
     img_input: int = 448
@@ -109,7 +98,7 @@ class _Own(BaseModel):
 
 
 class _File(_Section):
-    scheduler: _Scheduler = _Scheduler()
+    scheduler: Schedule = Schedule()
     conditioner: _Conditioner = _Conditioner()
     dit: _Dit
     vae: _Vae
@@ -253,7 +242,7 @@ def _preset(name: str, reference: str, folder: Path, file: _File) -> Preset:
             position_image_size=eyes.img_size,
             input_image_size=eyes.img_input,
         ),
-        schedule=Schedule(**file.scheduler.model_dump()),
+        schedule=file.scheduler,
         latent_scale=dit.scale_factor,
         surface=SurfaceSampling(
             presamples=own.presamples, candidates=own.candidates, points=vae.point_cloud_size, latents=latents
