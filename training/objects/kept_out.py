@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from training.objects.families import QUARTER, Family
-from training.objects.sketch import Parts, arc, ball, box, rod, taper, turn
+from training.objects.families import Family
+from training.objects.sketch import QUARTER, Parts, arc, ball, box, rod, taper, turn
 
 
 def bench(rng: np.random.Generator) -> Parts:

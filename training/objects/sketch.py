@@ -9,6 +9,7 @@ from training.objects.primitives import Kind
 
 Vector = tuple[float, float, float]
 UPRIGHT = np.eye(3)
+QUARTER = math.pi / 2
 
 
 @dataclass(frozen=True)

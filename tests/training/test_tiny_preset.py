@@ -1,0 +1,43 @@
+"""The shipped weights still mean something: floors well below what `apg eval` measures, on a few fixed objects."""
+
+import numpy as np
+import pytest
+import torch
+
+from apg_core.pipeline.local import Pipeline, load_pipeline
+from apg_core.protocol.options import GenerationOptions
+from training.cases import Case, part_meshes
+from training.evaluate import evaluate, reconstruct
+from training.objects.batch import assemble
+from training.objects.sketch import ball, rod
+
+RECONSTRUCTION_FLOOR = 0.8
+PART_FLOOR = 0.3
+FAST = GenerationOptions(grid_size=64, num_inference_steps=15, iou_grid_size=64, max_parts=5)
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    torch.set_num_threads(1)
+    return load_pipeline("tiny", "cpu")
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    sketches = {
+        "dumbbell": [[rod((-0.8, 0, 0), (0.8, 0, 0), 0.12)], [ball((-0.9, 0, 0), 0.4)], [ball((0.9, 0, 0), 0.4)]],
+        "mushroom": [[rod((0, 0, 0), (0, 0.9, 0), 0.25)], [ball((0, 0.9, 0), (0.7, 0.4, 0.7))]],
+    }
+    return [Case(name, name, part_meshes(assemble([parts], [0.0]), 0)) for name, parts in sketches.items()]
+
+
+def test_the_autoencoder_keeps_shapes(pipeline: Pipeline, cases: list[Case]) -> None:
+    ious = reconstruct(pipeline, cases, grid_size=64)
+    assert min(ious.values()) > RECONSTRUCTION_FLOOR
+
+
+def test_mesh_mode_finds_the_parts_of_simple_objects(pipeline: Pipeline, cases: list[Case]) -> None:
+    results = evaluate(pipeline, cases, mode="mesh", options=FAST)
+    found = [result.scores for result in results if result.scores is not None]
+    assert len(found) == len(cases)
+    assert np.mean([scores.part_iou for scores in found]) > PART_FLOOR

@@ -1,0 +1,133 @@
+"""Guidance scales by trial on prepared validation objects: sampled latents against true ones, many at once.
+
+Much cheaper than whole generations: contexts are true latents, and volumes are compared at random points.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from apg_core.diffusion.schedule import Schedule
+from apg_core.models.shape_vae import ShapeVae
+from training.pool import Chunk
+from training.train_dit import PartGenerator
+
+PROBES = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What one setting gave."""
+
+    name: str
+    iou: float
+    false_ends: float
+    """Share of parts whose latent is small enough to be taken for the end."""
+    ends: float
+    """Share of true ends that are recognised."""
+
+
+class Tuner:
+    """Samples parts and wholes of a chunk's objects under given guidance."""
+
+    def __init__(
+        self,
+        vae: ShapeVae,
+        model: PartGenerator,
+        chunk: Chunk,
+        *,
+        scale: float,
+        empty: Tensor,
+        objects: int,
+        steps: int,
+    ) -> None:
+        self.vae, self.model, self.chunk, self.scale, self.steps = vae, model.eval(), chunk, scale, steps
+        self.generator = torch.Generator().manual_seed(11)
+        # Framed objects come first in a chunk; a picture says nothing about the pose of the others.
+        self.rows = torch.arange(objects)
+        counts = chunk.counts[: len(self.rows)]
+        self.made = (torch.rand(objects, generator=self.generator) * (counts + 1)).long()
+        self.ended = self.made >= counts
+        before = chunk.beginnings[self.rows, (self.made - 1).clamp(min=0)].float()
+        history = torch.where((self.made == 0)[:, None, None], empty, before)
+        self.target = chunk.parts[self.rows, self.made.clamp(max=7)].float()
+        self.geometry = torch.stack([chunk.whole[self.rows].float(), history], dim=1) * scale
+        self.pictures = self._features(chunk.rgb[self.rows])
+        seen = (chunk.seen[self.rows] == self.made[:, None, None])[..., None]
+        self.regions = self._features(torch.where(seen, chunk.rgb[self.rows], 255))
+        self.visible = seen.flatten(1).sum(1) >= 12
+        black = torch.zeros(1, *chunk.rgb.shape[1:], dtype=torch.uint8)
+        self.dropped = self._features(black).expand(objects, -1, -1)
+
+    @torch.no_grad()
+    def _features(self, rgb: Tensor) -> Tensor:
+        return self.model.image_encoder(rgb.permute(0, 3, 1, 2).float() / 255)
+
+    @torch.no_grad()
+    def _sample(self, rows: Sequence[tuple[float, Tensor, Tensor]]) -> Tensor:
+        """Latents (VAE scale) under the weighted rows of (weight, image context, geometry)."""
+        rows = [row for row in rows if row[0] != 0]
+        images, geometry = torch.cat([row[1] for row in rows]), torch.cat([row[2] for row in rows])
+        context = self.model.dit.context(images, geometry)
+        solver = Schedule().solver(self.steps)
+        state = torch.randn(self.target.shape, generator=self.generator)
+        for timestep in solver.timesteps:
+            both = self.model.dit(
+                state.repeat(len(rows), 1, 1), timestep.expand(len(rows) * len(state)), context
+            ).float()
+            velocity = sum(row[0] * part for row, part in zip(rows, both.chunk(len(rows)), strict=True))
+            state = solver.step(velocity, timestep, state, generator=self.generator).prev_sample
+        return state / self.scale
+
+    def _twice(self, features: Tensor) -> Tensor:
+        return torch.cat([features, features], dim=-1)
+
+    @torch.no_grad()
+    def _iou(self, found: Tensor, truth: Tensor) -> Tensor:
+        spread = torch.rand(len(truth), 4 * PROBES, 3, generator=self.generator) * 2 - 1
+        inside = torch.cat([self.vae.decode(truth[i : i + 8], spread[i : i + 8]) > 0 for i in range(0, len(truth), 8)])
+        low = torch.where(inside[..., None], spread, 1.0).amin(1, keepdim=True) - 0.1
+        high = torch.where(inside[..., None], spread, -1.0).amax(1, keepdim=True) + 0.1
+        probes = low + (high - low) * torch.rand(len(truth), PROBES, 3, generator=self.generator)
+        a = torch.cat([self.vae.decode(truth[i : i + 8], probes[i : i + 8]) > 0 for i in range(0, len(truth), 8)])
+        b = torch.cat([self.vae.decode(found[i : i + 8], probes[i : i + 8]) > 0 for i in range(0, len(truth), 8)])
+        return (a & b).sum(1) / (a | b).sum(1).clamp(min=1)
+
+    def parts(self, geometry_scale: float, *, threshold: float) -> Trial:
+        """The next part, or the end, without a picture."""
+        none = self._twice(self.dropped)
+        found = self._sample(
+            [(1 - geometry_scale, none, torch.zeros_like(self.geometry)), (geometry_scale, none, self.geometry)]
+        )
+        magnitude = found.abs().mean((1, 2))
+        real = ~self.ended
+        return Trial(
+            name=f"parts {geometry_scale}",
+            iou=float(self._iou(found[real], self.target[real]).mean()),
+            false_ends=float((magnitude[real] < threshold).float().mean()),
+            ends=float((magnitude[self.ended] < threshold).float().mean()),
+        )
+
+    def masked(self, image_scale: float, geometry_scale: float) -> Trial:
+        """The part that a region shows."""
+        none, zero = self._twice(self.dropped), torch.zeros_like(self.geometry)
+        image = torch.cat([self.pictures, self.regions], dim=-1)
+        found = self._sample(
+            [
+                (1 - geometry_scale, none, zero),
+                (geometry_scale - image_scale, none, self.geometry),
+                (image_scale, image, self.geometry),
+            ]
+        )
+        real = ~self.ended & self.visible
+        iou = float(self._iou(found[real], self.target[real]).mean())
+        return Trial(name=f"masked {image_scale} {geometry_scale}", iou=iou, false_ends=0.0, ends=0.0)
+
+    def wholes(self, scale: float) -> Trial:
+        """The whole from its picture."""
+        zero = torch.zeros_like(self.geometry[:, :1])
+        found = self._sample([(1 - scale, self._twice(self.dropped), zero), (scale, self._twice(self.pictures), zero)])
+        iou = float(self._iou(found, self.chunk.whole[self.rows].float()).mean())
+        return Trial(name=f"wholes {scale}", iou=iou, false_ends=0.0, ends=0.0)
