@@ -50,7 +50,7 @@ class Retries:
 
     def delay_after(self, outcome: httpx.Response | httpx.TransportError) -> float | None:
         """Seconds until the next try; None when this outcome is final."""
-        if isinstance(outcome, httpx.Response) and outcome.status_code not in _TRY_AGAIN:
+        if isinstance(outcome, httpx.Response) and not _may_pass(outcome):
             return None
         if self._left == 0:
             return None
@@ -67,6 +67,14 @@ class Retries:
         """Something worked: count from the start again."""
         self._left = attempts
         self._delay = _FIRST_DELAY
+
+
+def _may_pass(response: httpx.Response) -> bool:
+    if response.status_code in _TRY_AGAIN:
+        return True
+    # A proxy in front of the service says so in its own words while what it passes on to is being replaced.
+    is_ours = response.headers.get("content-type", "").startswith("application/problem+json")
+    return response.status_code >= 500 and not is_ours
 
 
 def checked(response: httpx.Response) -> httpx.Response:

@@ -28,8 +28,8 @@ _TEMPORARY = ".writing"
 class ArtifactStore:
     """Whole files by key; a file is there completely or not at all.
 
-    Keys begin with the job's id and the attempt that wrote them, so that a runner that has lost its job
-    cannot overwrite what another one wrote.
+    A key names the job, the attempt and the content, so that a file never changes under whoever reads it: neither
+    by a runner that has lost its job, nor when an early file is followed by a final one.
     """
 
     def __init__(self, address: str) -> None:
@@ -49,7 +49,8 @@ class ArtifactStore:
         Raises:
             OutputError: the store is full, read-only, or cannot be reached.
         """
-        key = f"{job_id}/{attempt}/{name}"
+        sha256 = hashlib.sha256(content).hexdigest()
+        key = f"{job_id}/{attempt}/{sha256[:16]}.{name}"
         try:
             self._write(key, content)
         except OSError as error:
@@ -61,7 +62,7 @@ class ArtifactStore:
             key=key,
             media_type=MEDIA_TYPES[Path(name).suffix],
             bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
+            sha256=sha256,
         )
 
     def get(self, artifact: StoredArtifact) -> bytes:

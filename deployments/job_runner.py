@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
+from ray.serve.context import _set_request_context
+
 from apg_core.errors import ApgError
 from apg_core.pipeline.finishing import Provenance
 from apg_core.pipeline.generate import Ending, Resume, generate
@@ -15,15 +17,14 @@ from apg_core.protocol.job import JobStage
 from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import Prompt
 from deployments.artifacts import ArtifactStore
-from deployments.decoding.prompts import unpack_mesh, unpack_prompt
+from deployments.decoding.prompts import PROMPT, unpack_mesh, unpack_prompt
 from deployments.errors import ExpiredError, LeaseLostError, UnavailableError
 from deployments.handle_stages import HandleStages, StageHandles
-from deployments.http.problems import problem_of
-from deployments.http.submissions import PROMPT
 from deployments.job_sink import WHOLE, JobSink, latent_of, part_state
 from deployments.jobs import tallies
 from deployments.jobs.leases import JobLeases
 from deployments.jobs.records import Claim, StoredArtifact, Tally
+from deployments.problems import problem_of
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class JobRunner:
         When this task is cancelled, `asked_to_cancel` says whether the job is to end so; if not, it is given back to
         the queue. (A cancellation's own message does not survive the way through Ray.)
         """
+        # What other deployments log of this job then has the id of the request that submitted it.
+        _set_request_context(request_id=claim.job.request_id or claim.job.id)
         stages = HandleStages(self._handles)
         sink = JobSink(claim, stages=stages, leases=self._leases, artifacts=self._artifacts)
         telling = asyncio.create_task(sink.tell_steps())

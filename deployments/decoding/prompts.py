@@ -9,6 +9,9 @@ import numpy as np
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.prompt import Prompt, make_prompt
 
+PROMPT = ".prompt.npz"
+"""Name of the hidden artifact that holds a job's decoded inputs."""
+
 
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     """These arrays as one file."""

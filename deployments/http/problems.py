@@ -9,50 +9,15 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from apg_core.errors import ApgError, InputError, LimitError, OutputError
-from apg_core.protocol.job import Problem, ProblemError
-from deployments import errors
+from apg_core.errors import ApgError
+from apg_core.protocol.job import Problem
 from deployments.http.request_ids import request_id_of
+from deployments.problems import RETRYABLE, TYPE_PREFIX, problem_of, title_of
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-_TYPE_PREFIX = "urn:autopartgen:problem:"
-
-_STATUS: dict[type[ApgError], HTTPStatus] = {
-    LimitError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    OutputError: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.MalformedRequestError: HTTPStatus.BAD_REQUEST,
-    errors.UnauthorizedError: HTTPStatus.UNAUTHORIZED,
-    errors.JobNotFoundError: HTTPStatus.NOT_FOUND,
-    errors.ConflictError: HTTPStatus.CONFLICT,
-    errors.ExpiredError: HTTPStatus.GONE,
-    errors.MediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    errors.IdempotencyError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.TooManyJobsError: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-_RETRYABLE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _FRAMEWORK_CODES = {404: "not_found", 405: "method_not_allowed", 400: "malformed"}
-
-
-def problem_of(error: ApgError, *, request_id: str | None) -> Problem:
-    """The problem that an error is to whoever asked; it holds no path and no trace."""
-    if isinstance(error, ProblemError):
-        return error.problem.model_copy(update={"request_id": request_id})
-    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), HTTPStatus.INTERNAL_SERVER_ERROR)
-    known = status is not HTTPStatus.INTERNAL_SERVER_ERROR
-    return Problem(
-        type=_TYPE_PREFIX + error.code,
-        title=_title(error.code),
-        status=status,
-        detail=error.message if known else "the service failed at this; the log has more under the request id",
-        code=error.code,
-        field=error.field,
-        retryable=status in _RETRYABLE,
-        request_id=request_id,
-    )
 
 
 def problem_response(problem: Problem, *, headers: dict[str, str] | None = None) -> Response:
@@ -71,7 +36,7 @@ def install(api: FastAPI, *, retry_after_seconds: int) -> None:
         problem = problem_of(error, request_id=request_id_of(request))
         if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("request failed", exc_info=error, extra={"request_id": problem.request_id})
-        headers = dict(retry) if problem.status in _RETRYABLE else {}
+        headers = dict(retry) if problem.status in RETRYABLE else {}
         if problem.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
         return problem_response(problem, headers=headers)
@@ -104,7 +69,7 @@ def install(api: FastAPI, *, retry_after_seconds: int) -> None:
 def range_problem(size: int, *, request_id: str) -> Problem:
     """That a range lies beyond the end of a file of `size` bytes."""
     return Problem(
-        type=_TYPE_PREFIX + "range",
+        type=TYPE_PREFIX + "range",
         title="Range not satisfiable",
         status=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
         detail=f"the file has {size:,} bytes; ask for a range within it",
@@ -125,15 +90,11 @@ def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
 
 def _framework_problem(request: Request, status: int, code: str, detail: str, *, field: str | None = None) -> Problem:
     return Problem(
-        type=_TYPE_PREFIX + code,
-        title=_title(code),
+        type=TYPE_PREFIX + code,
+        title=title_of(code),
         status=status,
         detail=detail,
         code=code,
         field=field,
         request_id=request_id_of(request),
     )
-
-
-def _title(code: str) -> str:
-    return code.replace("_", " ").capitalize()

@@ -16,6 +16,7 @@ from apg_core.protocol.job import Job
 from apg_core.protocol.options import GenerationOptions
 from deployments.decoding.decoder import Decoder
 from deployments.decoding.messages import Decoded, DecodeRequest
+from deployments.decoding.prompts import PROMPT
 from deployments.errors import StoreError
 from deployments.http.problems import documented
 from deployments.http.request_ids import request_id_of
@@ -28,8 +29,6 @@ from deployments.limits import ServiceLimits
 
 router = APIRouter(tags=["jobs"])
 
-PROMPT = ".prompt.npz"
-"""Name of the hidden artifact that holds a job's decoded inputs."""
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
 
 

@@ -48,9 +48,9 @@ def test_a_file_comes_back_whole_and_in_any_range(store: ArtifactStore) -> None:
         assert b"".join(store.read(stored, start, length)) == CONTENT[start : start + length]
 
 
-def test_a_file_that_is_written_again_is_replaced(store: ArtifactStore) -> None:
-    store.put("again", 1, "manifest.json", b"first")
-    assert store.get(store.put("again", 1, "manifest.json", b"second!")) == b"second!"
+def test_a_file_that_is_written_again_leaves_the_first_as_it_was(store: ArtifactStore) -> None:
+    first, second = (store.put("again", 1, "manifest.json", content) for content in (b"first", b"second!"))
+    assert (store.get(first), store.get(second)) == (b"first", b"second!")
 
 
 def test_two_attempts_do_not_overwrite_each_other(store: ArtifactStore) -> None:
@@ -87,7 +87,7 @@ def test_a_full_disk_is_an_output_error(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("deployments.artifacts.uuid4", lambda: name)
     folder = tmp_path / "artifacts" / "job" / "1"
     folder.mkdir(parents=True)
-    (folder / f"a.png.{name.hex}.writing").symlink_to("/dev/full")
+    (folder / f"{hashlib.sha256(CONTENT).hexdigest()[:16]}.a.png.{name.hex}.writing").symlink_to("/dev/full")
     with pytest.raises(OutputError, match=r"a\.png could not be written"):
         store.put("job", 1, "a.png", CONTENT)
     assert list(folder.iterdir()) == []

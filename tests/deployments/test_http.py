@@ -3,12 +3,13 @@
 import base64
 import json
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
-from httpx_sse import connect_sse
+from httpx_sse import EventSource, ServerSentEvent, connect_sse
 
 from tests.support.http_server import Server
 from tests.support.inputs import box_glb, mask_png, png
@@ -21,6 +22,11 @@ PROBLEM_FIELDS = {"type", "title", "status", "detail", "code", "field", "retryab
 
 def submit(client: httpx.Client, **headers: str) -> httpx.Response:
     return client.post("/v1/jobs", files={"image": ("chair.png", png())}, headers=headers)
+
+
+def told(stream: EventSource) -> Iterator[ServerSentEvent]:
+    """The events of a stream; httpx-sse gives heartbeats as events without data."""
+    return (event for event in stream.iter_sse() if event.data)
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -76,7 +82,7 @@ def test_a_followed_job_tells_all_from_the_start_and_then_the_stream_ends(server
         with connect_sse(client, "GET", job["links"]["events"]) as stream:
             assert stream.response.headers["content-type"].startswith("text/event-stream")
             seen = []
-            for event in stream.iter_sse():
+            for event in told(stream):
                 seen.append(event)
                 if event.event == "part":
                     part = event.json()["part"]
@@ -88,10 +94,25 @@ def test_a_followed_job_tells_all_from_the_start_and_then_the_stream_ends(server
         assert [event.event for event in seen] == ["progress", "progress", "part", "progress", "part", "succeeded"]
         assert [int(event.id) for event in seen] == list(range(1, 7))
         with connect_sse(client, "GET", job["links"]["events"], headers={"Last-Event-ID": "4"}) as stream:
-            assert [event.id for event in stream.iter_sse()] == ["5", "6"]
+            assert [event.id for event in told(stream)] == ["5", "6"]
         done = client.get(job["links"]["self"]).json()
         assert (done["status"], done["progress"], done["stop_reason"]) == ("succeeded", 1.0, "end_of_sequence")
         assert [one["name"] for one in done["artifacts"]] == ["all.zip", "mesh_000.glb", "mesh_001.glb"]
+
+
+def test_an_early_file_that_is_being_fetched_stays_whole_when_the_final_one_comes(server: Server) -> None:
+    early, final = b"early" * 300_000, b"final"
+    with server.client as client:
+        job = submit(client).json()
+        claim = server.runner.claim()
+        server.runner.accept(claim, 0, early)
+        with client.stream("GET", f"{job['links']['self']}/artifacts/mesh_000.glb") as answer:
+            chunks = answer.iter_bytes(1000)
+            received = next(chunks)
+            stored = server.service.artifacts.put(claim.job.id, claim.lease.attempt, "mesh_000.glb", final)
+            server.runner.leases.finish(claim.lease, "succeeded", artifacts=[stored])
+            assert received + b"".join(chunks) == early
+        assert client.get(f"{job['links']['self']}/artifacts/mesh_000.glb").content == final
 
 
 def test_fifty_followers_that_leave_in_the_middle_do_no_harm(server: Server) -> None:
@@ -101,14 +122,14 @@ def test_fifty_followers_that_leave_in_the_middle_do_no_harm(server: Server) -> 
 
         def glance() -> str:
             with server.client as own, connect_sse(own, "GET", job["links"]["events"]) as stream:
-                return next(stream.iter_sse()).event
+                return next(told(stream)).event
 
         with ThreadPoolExecutor(10) as pool:
             assert set(pool.map(lambda _: glance(), range(50))) == {"progress"}
         server.runner.succeed(claim)
         assert client.get(job["links"]["self"]).json()["status"] == "succeeded"
         with connect_sse(client, "GET", job["links"]["events"]) as stream:
-            assert [event.event for event in stream.iter_sse()][-1] == "succeeded"
+            assert [event.event for event in told(stream)][-1] == "succeeded"
 
 
 def test_a_job_says_when_to_ask_again_until_it_has_ended(server: Server) -> None:
