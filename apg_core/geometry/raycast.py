@@ -77,7 +77,7 @@ class _Camera:
         right = self.corner[0] + across / size * self.width
         up = self.corner[1] - down / size * self.width
         directions = np.stack([right, up, -np.ones_like(right)], axis=1) @ self.axes
-        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        directions /= np.sqrt(_dot(directions, directions))[:, None]
         return np.broadcast_to(self.eye, directions.shape).astype(np.float32), directions.astype(np.float32)
 
 
@@ -122,8 +122,8 @@ class _Stage:
         hit = face >= 0
         corners = self.corner_normals[np.maximum(face, 0)]
         normals = (1 - u - v) * corners[:, 0] + u * corners[:, 1] + v * corners[:, 2]
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-        normals[(normals * directions).sum(axis=1) > 0] *= -1
+        normals /= np.maximum(np.sqrt(_dot(normals, normals)), 1e-12)[:, None]
+        normals[_dot(normals, directions) > 0] *= -1
         height = origins[:, 1] - self.vertices[:, 1].min()
         to_floor = height / np.maximum(-directions[:, 1], 1e-3)
         far = np.where(hit, found["tfar"], to_floor)[:, None]
@@ -141,7 +141,7 @@ class _Stage:
         lamp = np.zeros(len(places), np.float32)
         for _ in range(_LAMP_RAYS // share):
             toward = _LAMP + _LAMP_SIZE * random.normal(size=(len(places), 3))
-            facing = np.maximum((normals * _LAMP).sum(axis=1), 0)
+            facing = np.maximum(normals @ _LAMP, 0)
             lamp += self._free(places, normals, toward) * facing
         light = np.zeros(len(on_face), np.float32)
         light[on_face] = _SKY_STRENGTH * sky / (_SKY_RAYS // share) + _LAMP_STRENGTH * lamp / (_LAMP_RAYS // share)
@@ -205,13 +205,13 @@ def _corner_normals(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "
     """Normals at each face's corners: the vertex's, or the face's own where the surface has a crease."""
     a, b, c = (vertices[faces[:, corner]] for corner in range(3))
     weighted = np.cross(b - a, c - a)
-    flat = weighted / np.maximum(np.linalg.norm(weighted, axis=1, keepdims=True), 1e-20)
+    flat = weighted / np.maximum(np.sqrt(_dot(weighted, weighted)), 1e-20)[:, None]
     owners = faces.reshape(-1)
     summed = [np.bincount(owners, np.repeat(weighted[:, axis], 3), len(vertices)) for axis in range(3)]
     smooth = np.stack(summed, axis=1).astype(np.float32)
-    smooth /= np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-20)
+    smooth /= np.maximum(np.sqrt(_dot(smooth, smooth)), 1e-20)[:, None]
     corners = smooth[faces]
-    creased = (corners * flat[:, None]).sum(axis=2) < _CREASE
+    creased = _dot(corners, flat[:, None]) < _CREASE
     return np.where(creased[..., None], flat[:, None], corners)
 
 
@@ -230,7 +230,7 @@ def _edges(hits: _Hits, size: int) -> Bool[np.ndarray, " Q"]:
         first, second = [slice(None)] * 2, [slice(None)] * 2
         first[axis], second[axis] = slice(None, -1), slice(1, None)
         one, other = tuple(first), tuple(second)
-        turned = (normals[one] * normals[other]).sum(axis=-1) < 0.9
+        turned = _dot(normals[one], normals[other]) < 0.9
         differs = (part[one] != part[other]) | (turned & (part[one] >= 0))
         edge[one] |= differs
         edge[other] |= differs
@@ -246,10 +246,15 @@ def _smoothed(light: Float[np.ndarray, " Q"], hits: _Hits, size: int) -> Float[n
         for across in range(-2, 3):
             shift = (down, across)
             alike = (np.roll(part, shift, (0, 1)) == part) & (part >= 0)
-            alike &= (np.roll(normals, shift, (0, 1)) * normals).sum(axis=-1) > 0.9
+            alike &= _dot(np.roll(normals, shift, (0, 1)), normals) > 0.9
             total += alike * np.roll(light, shift, (0, 1))
             weight += alike
     return (total / np.maximum(weight, 1)).reshape(-1)
+
+
+def _dot(a: Float[np.ndarray, "*shape 3"], b: Float[np.ndarray, "*other 3"]) -> Float[np.ndarray, "*shape"]:
+    product: np.ndarray = np.einsum("...i,...i->...", a, b)
+    return product
 
 
 def _linear(srgb: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
