@@ -51,9 +51,9 @@ jobs = Table(
     Column("options", JSON, nullable=False),
     Column("inputs", JSON, nullable=False),
     Column("stop_reason", String(64)),
-    Column("error", JSON),
+    Column("error", JSON(none_as_null=True)),
     Column("request_id", String(200)),
-    Column("checkpoint", JSON),  # what a resumed run needs beside its accepted parts
+    Column("checkpoint", JSON(none_as_null=True)),  # what a resumed run needs beside its accepted parts
     Column("lease", String(200)),  # who holds it; a new value at each claim
     Column("lease_until", Double),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),

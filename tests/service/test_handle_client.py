@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import RunningService
 
+from deployments.commands import RAY_ENVIRONMENT
 from tests.support.inputs import png
 
 pytestmark = [pytest.mark.http, pytest.mark.graph]
@@ -49,7 +50,7 @@ def test_a_job_goes_its_whole_way_over_a_handle(service: RunningService, tmp_pat
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "RAY_AUTH_MODE": "disabled", "HOME": str(service.folder)},
+        env={**os.environ, **RAY_ENVIRONMENT, "HOME": str(service.folder)},
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
