@@ -130,7 +130,7 @@ class Orchestrator:
 
     async def _tidy(self) -> None:
         await asyncio.to_thread(self._retention.settle)
-        await asyncio.to_thread(self._retention.drop_old_keys)
+        await asyncio.to_thread(self._retention.drop_old)
         for job_id in await asyncio.to_thread(self._retention.due):
             await asyncio.to_thread(self._stores.artifacts.remove_job, job_id)
             await asyncio.to_thread(self._retention.forget, job_id)

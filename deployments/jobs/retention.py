@@ -13,6 +13,7 @@ from deployments.jobs.rows import JobRow, add_event
 from deployments.jobs.store import IDEMPOTENCY_SECONDS
 from deployments.jobs.tables import artifacts, idempotency, jobs, parts
 
+_KNOWN_FOR = 10  # retention times, after which an expired job is 404 instead of 410
 _ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
@@ -67,11 +68,14 @@ class Retention:
                 connection.execute(delete(artifacts).where(artifacts.c.job_id == job_id))
                 connection.execute(delete(parts).where(parts.c.job_id == job_id))
 
-    def drop_old_keys(self) -> None:
-        """Remove idempotency keys that no longer count."""
-        before = self._clock() - IDEMPOTENCY_SECONDS
+    def drop_old(self) -> None:
+        """Remove idempotency keys that no longer count, and jobs that expired long ago."""
+        now = self._clock()
+        long_ago = now - _KNOWN_FOR * self._retention_seconds
+        old = and_(jobs.c.status == JobStatus.EXPIRED, jobs.c.finished_at < long_ago)
         with self._database.writing() as connection:
-            connection.execute(delete(idempotency).where(idempotency.c.created_at < before))
+            connection.execute(delete(idempotency).where(idempotency.c.created_at < now - IDEMPOTENCY_SECONDS))
+            connection.execute(delete(jobs).where(old))
 
 
 def _ending(row: JobRow, now: float) -> dict[str, object]:

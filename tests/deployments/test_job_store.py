@@ -179,7 +179,7 @@ def test_an_idempotency_key_counts_for_a_day(service: Service) -> None:
     key = IdempotencyKey(key="k", body_sha256="a" * 64)
     first = service.submit(key=key)
     service.clock.go(24 * 3600 + 1)
-    service.retention.drop_old_keys()
+    service.retention.drop_old()
     assert service.submit(key=key).id != first.id
 
 
@@ -393,6 +393,12 @@ def test_a_job_expires_after_the_retention_time_and_stays_known(service: Service
     old = service.store.get(job.id, "ann")
     assert (old.status, old.artifacts, old.parts_done) == ("expired", (), 1)
     assert service.retention.due() == ()
+    service.retention.drop_old()
+    assert service.store.get(job.id, "ann").status == "expired"
+    service.clock.go(10 * 3600)
+    service.retention.drop_old()
+    with pytest.raises(JobNotFoundError):
+        service.store.get(job.id, "ann")
 
 
 def test_a_deleted_job_is_gone_at_once_and_removed_when_its_runner_has_stopped(service: Service) -> None:
