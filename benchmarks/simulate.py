@@ -214,6 +214,7 @@ class _Model:
         self.gpus = [_Gpu(self.env, setting, _Server(self.env, 1)) for _ in range(setting.gpus)]
         self.begun: Iterator[int] = itertools.count()
         self.ended: list[tuple[float, float, int]] = []
+        self.use: tuple[float, float, float] | None = None
         slots = setting.gpus * setting.jobs_per_gpu
         self.total = setting.jobs or 6 * slots
         for slot in range(slots):
@@ -224,6 +225,14 @@ class _Model:
             started = self.env.now
             parts = yield from self._job(gpu)
             self.ended.append((started, self.env.now, parts))
+        self.use = self.use or self._use_until_now()
+
+    def _use_until_now(self) -> tuple[float, float, float]:
+        """Shares of the time so far that GPUs, CPUs and store were busy: taken before the last jobs run out."""
+        places = self.setting.gpus, self.setting.gpus * self.setting.cpus_per_gpu, STORE_CONNECTIONS
+        busy = sum(gpu.server.busy for gpu in self.gpus), self.cpus.busy, self.store.busy
+        gpus, cpus, store = (seconds / self.env.now / place for seconds, place in zip(busy, places, strict=True))
+        return gpus, cpus, store
 
     def _job(self, gpu: _Gpu) -> Generator[simpy.Event, object, int]:
         times, mode = self.setting.times, self.random.choice(self.setting.modes)
@@ -262,14 +271,15 @@ def simulate(setting: Setting) -> Figures:
     slots = setting.gpus * setting.jobs_per_gpu
     middle = ends[slots : len(ends) - slots] or ends
     since = ends[slots - 1][1] if len(middle) < len(ends) else 0.0
-    all_seconds = model.env.now
+    assert model.use is not None
+    gpu_busy, cpu_busy, store_busy = model.use
     return Figures(
         seconds=[end - start for start, end, _ in middle],
         parts=sum(parts for _, _, parts in middle),
         span=middle[-1][1] - since,
-        gpu_busy=sum(gpu.server.busy for gpu in model.gpus) / all_seconds / setting.gpus,
-        cpu_busy=model.cpus.busy / all_seconds / setting.gpus / setting.cpus_per_gpu,
-        store_busy=model.store.busy / all_seconds / STORE_CONNECTIONS,
+        gpu_busy=gpu_busy,
+        cpu_busy=cpu_busy,
+        store_busy=store_busy,
         mean_rows=sum(gpu.row_seconds for gpu in model.gpus) / sum(gpu.step_seconds for gpu in model.gpus),
     )
 
