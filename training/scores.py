@@ -65,7 +65,7 @@ def occupancy(mesh: TriangleMesh) -> Occupancy:
 def volume_iou(a: Occupancy, b: Occupancy) -> float:
     """Shared volume over joint volume; 0 when both are empty."""
     joint = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / joint if joint else 0.0
+    return float(np.count_nonzero(a & b) / joint) if joint else 0.0
 
 
 def matched_ious(truth: Sequence[Occupancy], found: Sequence[Occupancy]) -> Float[np.ndarray, " T"]:
