@@ -15,7 +15,7 @@ RAY_ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_raylet_start_wait_time_s": "300",  # 30 is not enough on a busy laptop
+    "RAY_raylet_start_wait_time_s": "60",  # 30 is not enough on a busy laptop
     "RAY_worker_niceness": "0",  # Ray's 15 starves the replicas beside anything else that runs
 }
 
