@@ -32,13 +32,16 @@ def _parser() -> argparse.ArgumentParser:
         stage.add_argument("--minutes", type=float, required=True, help="wall-clock budget of the run")
         stage.add_argument("--lr", type=float, default=2e-3)
         stage.add_argument("--batch", type=int, default=32, help="samples a step and worker")
-        stage.add_argument("--start", type=Path, help="preset folder whose weights a new run begins with")
+        stage.add_argument(
+            "--from-preset", dest="start", type=Path, help="preset folder whose weights a new run begins with"
+        )
         stage.add_argument("--workers", type=int, default=1, help="more than one: Ray Train starts them")
     for stage in (pool, dit, ship):
         stage.add_argument("--vae", type=Path, required=True, help="folder of the autoencoder's run")
     for stage in (pool, dit):
         stage.add_argument("--pool", type=Path, required=True, help="folder of prepared objects")
     vae.add_argument("--decoder-only", action="store_true", help="leave the encoder, and so the latents, as they are")
+    dit.add_argument("--compile", action="store_true", help="compile the blocks: faster steps, needs a C++ compiler")
     pool.add_argument("--chunks", type=int, default=40, help="chunks of 256 objects")
     ship.add_argument("--dit", type=Path, required=True, help="folder of the denoiser's run")
     ship.add_argument("--preset", type=Path, required=True, help="folder to write")
@@ -69,6 +72,7 @@ def _run(args: argparse.Namespace) -> None:
             empty=empty_latent(trained_vae(args.vae), SURFACE_POINTS),
             batch=args.batch,
             start=args.start,
+            compiled=args.compile,
         )
 
 

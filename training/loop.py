@@ -45,6 +45,10 @@ class RunOptions:
     device: str = "cpu"
 
 
+LONGEST_STEP = 60.0
+"""Seconds that one step may take from the budget: a run that was suspended goes on where it was."""
+
+
 def learning_rate(progress: float, *, peak: float, warmup: float) -> float:
     """Linear rise, then a cosine to 1 % of the peak; progress runs from 0 to 1."""
     if progress < warmup:
@@ -171,7 +175,7 @@ class Run:
                 current = float(value.detach())
                 running[name] = 0.98 * running.get(name, current) + 0.02 * current
             now = time.monotonic()
-            self.elapsed, last = self._agreed(self.elapsed + now - last), now
+            self.elapsed, last = self._agreed(self.elapsed + min(now - last, LONGEST_STEP)), now
             if self.steps % 50 == 0 and self.rank == 0:
                 logger.info(
                     "step %d samples %d elapsed %.0f l1 %.4f", self.steps, self.samples, self.elapsed, running["l1"]
