@@ -1,4 +1,4 @@
-"""`python -m training vae|pool|dit|export`: start or continue a stage of training, or ship what came of it."""
+"""`python -m training vae|pool|dit|tune|export`: start or continue a stage of training, or ship what came of it."""
 
 import argparse
 import logging
@@ -10,11 +10,12 @@ import yaml
 
 from training.export import export
 from training.loop import RunOptions
-from training.pool import fill_pool
+from training.pool import Chunk, fill_pool
 from training.runs import latent_scale, trained_vae
 from training.sizes import SURFACE_POINTS
-from training.train_dit import empty_latent, train_dit
+from training.train_dit import empty_latent, train_dit, trained_generator
 from training.train_vae import train_vae
+from training.tune import Tuner
 
 HELD_OUT_SEED = 900_000
 
@@ -26,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     vae = stages.add_parser("vae", help="train the autoencoder")
     pool = stages.add_parser("pool", help="prepare objects for the denoiser")
     dit = stages.add_parser("dit", help="train the denoiser and the image encoder")
+    tune = stages.add_parser("tune", help="try guidance scales and end thresholds on held-out objects")
     ship = stages.add_parser("export", help="write a preset folder from both runs")
     for stage in (vae, dit):
         stage.add_argument("--folder", type=Path, required=True, help="state and metrics; resumed when present")
@@ -36,14 +38,16 @@ def _parser() -> argparse.ArgumentParser:
             "--from-preset", dest="start", type=Path, help="preset folder whose weights a new run begins with"
         )
         stage.add_argument("--workers", type=int, default=1, help="more than one: Ray Train starts them")
-    for stage in (pool, dit, ship):
+    for stage in (pool, dit, tune, ship):
         stage.add_argument("--vae", type=Path, required=True, help="folder of the autoencoder's run")
-    for stage in (pool, dit):
+    for stage in (pool, dit, tune):
         stage.add_argument("--pool", type=Path, required=True, help="folder of prepared objects")
     vae.add_argument("--decoder-only", action="store_true", help="leave the encoder, and so the latents, as they are")
     dit.add_argument("--compile", action="store_true", help="compile the blocks: faster steps, needs a C++ compiler")
     pool.add_argument("--chunks", type=int, default=40, help="chunks of 256 objects")
-    ship.add_argument("--dit", type=Path, required=True, help="folder of the denoiser's run")
+    for stage in (tune, ship):
+        stage.add_argument("--dit", type=Path, required=True, help="folder of the denoiser's run")
+    tune.add_argument("--objects", type=int, default=160, help="held-out objects to try on")
     ship.add_argument("--preset", type=Path, required=True, help="folder to write")
     ship.add_argument("--own", type=Path, required=True, help="YAML of the preset's own section")
     return parser
@@ -59,6 +63,16 @@ def _run(args: argparse.Namespace) -> None:
     elif args.stage == "export":
         own = yaml.safe_load(args.own.read_text(encoding="utf-8"))
         export(vae=args.vae, dit=args.dit, preset=args.preset, own=own)
+    elif args.stage == "tune":
+        vae = trained_vae(args.vae)
+        Tuner(
+            vae,
+            trained_generator(args.dit),
+            Chunk.load(args.pool / "held_out" / "chunk_0000.pt"),
+            scale=latent_scale(args.dit, pool=args.pool / "trained"),
+            empty=empty_latent(vae, SURFACE_POINTS),
+            objects=args.objects,
+        ).every()
     elif args.stage == "vae":
         options = RunOptions(folder=args.folder, minutes=args.minutes, peak_lr=args.lr, device=device)
         train_vae(options, batch=args.batch, start=args.start, decoder_only=args.decoder_only)

@@ -19,7 +19,7 @@ from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
 from training.loop import Metrics, Run, RunOptions, on_device
 from training.pool import Chunk
-from training.runs import start_from
+from training.runs import averaged_weights, start_from
 from training.sizes import LATENTS, TINY_DIT, TINY_IMAGE_ENCODER
 
 logger = logging.getLogger(__name__)
@@ -79,6 +79,13 @@ class PartGenerator(nn.Module):
         error = (self.dit(noisy, batch.timestep, context).float() - velocity) ** 2
         total = error.mean()
         return {"total": total, "l1": error.detach().sqrt().mean()}
+
+
+def trained_generator(folder: Path) -> PartGenerator:
+    """The denoiser and image encoder of a run, with averaged weights, ready to use."""
+    generator = PartGenerator()
+    generator.load_state_dict(averaged_weights(folder, ""))
+    return generator.eval()
 
 
 class Sampler:

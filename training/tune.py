@@ -1,18 +1,22 @@
-"""Guidance scales by trial on prepared validation objects: sampled latents against true ones, many at once.
+"""Guidance scales and the end threshold, by trial: sampled latents against those of held-out objects, many at once.
 
 Much cheaper than whole generations: contexts are true latents, and volumes are compared at random points.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from apg_core.diffusion.schedule import Schedule
 from apg_core.models.shape_vae import ShapeVae
 from training.pool import Chunk
 from training.train_dit import PartGenerator
+
+logger = logging.getLogger(__name__)
 
 PROBES = 4096
 
@@ -23,10 +27,31 @@ class Trial:
 
     name: str
     iou: float
+    ends: "Ends | None" = None
+    """How well ends are told from parts, where both were sampled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """The threshold on a latent's mean magnitude that tells most ends from most parts."""
+
+    threshold: float
     false_ends: float
-    """Share of parts whose latent is small enough to be taken for the end."""
-    ends: float
-    """Share of true ends that are recognised."""
+    """Share of parts that are taken for the end."""
+    missed: float
+    """Share of true ends that are not recognised."""
+
+    @staticmethod
+    def told_by(magnitude: Float[Tensor, " B"], ended: Bool[Tensor, " B"]) -> "Ends":
+        """The threshold with the fewest mistakes, each kind counted as a share of its own."""
+        # Between neighbours, so that the threshold keeps its distance from both.
+        ordered = magnitude.sort().values
+        thresholds = (ordered[1:] + ordered[:-1]) / 2
+        small = magnitude < thresholds[:, None]
+        false_ends = (small & ~ended).sum(1) / (~ended).sum()
+        missed = (~small & ended).sum(1) / ended.sum()
+        best = int((false_ends + missed).argmin())
+        return Ends(threshold=float(thresholds[best]), false_ends=float(false_ends[best]), missed=float(missed[best]))
 
 
 class Tuner:
@@ -41,9 +66,9 @@ class Tuner:
         scale: float,
         empty: Tensor,
         objects: int,
-        steps: int,
+        steps: int = 25,
     ) -> None:
-        self.vae, self.model, self.chunk, self.scale, self.steps = vae, model.eval(), chunk, scale, steps
+        self.vae, self.model, self.chunk, self.scale, self.steps = vae, model, chunk, scale, steps
         self.generator = torch.Generator().manual_seed(11)
         # Framed objects come first in a chunk; a picture says nothing about the pose of the others.
         self.rows = torch.arange(objects)
@@ -95,19 +120,17 @@ class Tuner:
         b = torch.cat([self.vae.decode(found[i : i + 8], probes[i : i + 8]) > 0 for i in range(0, len(truth), 8)])
         return (a & b).sum(1) / (a | b).sum(1).clamp(min=1)
 
-    def parts(self, geometry_scale: float, *, threshold: float) -> Trial:
+    def parts(self, geometry_scale: float) -> Trial:
         """The next part, or the end, without a picture."""
         none = self._twice(self.dropped)
         found = self._sample(
             [(1 - geometry_scale, none, torch.zeros_like(self.geometry)), (geometry_scale, none, self.geometry)]
         )
-        magnitude = found.abs().mean((1, 2))
         real = ~self.ended
         return Trial(
             name=f"parts {geometry_scale}",
             iou=float(self._iou(found[real], self.target[real]).mean()),
-            false_ends=float((magnitude[real] < threshold).float().mean()),
-            ends=float((magnitude[self.ended] < threshold).float().mean()),
+            ends=Ends.told_by(found.abs().mean((1, 2)), self.ended),
         )
 
     def masked(self, image_scale: float, geometry_scale: float) -> Trial:
@@ -123,11 +146,20 @@ class Tuner:
         )
         real = ~self.ended & self.visible
         iou = float(self._iou(found[real], self.target[real]).mean())
-        return Trial(name=f"masked {image_scale} {geometry_scale}", iou=iou, false_ends=0.0, ends=0.0)
+        return Trial(name=f"masked {image_scale} {geometry_scale}", iou=iou)
 
     def wholes(self, scale: float) -> Trial:
         """The whole from its picture."""
         zero = torch.zeros_like(self.geometry[:, :1])
         found = self._sample([(1 - scale, self._twice(self.dropped), zero), (scale, self._twice(self.pictures), zero)])
         iou = float(self._iou(found, self.chunk.whole[self.rows].float()).mean())
-        return Trial(name=f"wholes {scale}", iou=iou, false_ends=0.0, ends=0.0)
+        return Trial(name=f"wholes {scale}", iou=iou)
+
+    def every(self) -> None:
+        """Log a trial of each scale that is worth trying."""
+        for scale in (1.0, 1.5, 2.0, 2.5, 3.5):
+            logger.info("%s", self.parts(scale))
+        for image, geometry in ((1.0, 1.0), (1.5, 1.5), (2.0, 2.0), (2.0, 3.0), (3.0, 3.0)):
+            logger.info("%s", self.masked(image, geometry))
+        for scale in (1.0, 1.5, 2.5, 3.5):
+            logger.info("%s", self.wholes(scale))
