@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,8 @@ from cluster.storage import Place, open_folder
 from cluster.work import Failure, Work
 
 OK, COULD_NOT_RUN, SOME_FAILED = 0, 1, 3
+LIMITS = InputLimits()
+FILES_AT_ONCE = 16
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,17 +83,24 @@ class _Sorted:
 def _sort(items: Sequence[Item], options: GenerationOptions, *, output: Place, preset: Preset) -> _Sorted:
     by_name = {name: getattr(options, name) for name in options.model_fields_set}
     found = _Sorted()
+    works = []
     for item in items:
         try:
             complete = preset.complete(item.chosen_options().with_defaults(by_name))
         except InputError as error:
             found.refused.append(Outcome.of(Work(item=item, options=options, failure=Failure.of(error))))
-            continue
-        earlier = finished(item, complete, output=output, preset=preset.name)
-        if earlier is None:
-            found.works.append(Work(item=item, options=complete))
         else:
-            found.done.append(earlier)
+            works.append(Work(item=item, options=complete))
+
+    def outcome_of(work: Work) -> Outcome | None:
+        return finished(work.item, work.options, output=output, preset=preset.name, limits=LIMITS)
+
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:  # what lies behind a URI takes its time, one after the other
+        for work, earlier in zip(works, pool.map(outcome_of, works), strict=True):
+            if earlier is None:
+                found.works.append(work)
+            else:
+                found.done.append(earlier)
     return found
 
 
@@ -111,16 +121,16 @@ def _generated(works: Sequence[Work], options: argparse.Namespace, output: Place
     try:
         ray.init(address=address or "local", include_dashboard=None if address else False)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # in place of Ray's: what is done is to be recorded
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        machines: list[dict[str, float]] = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         sizes = plan(
-            cpus=resources.get("CPU", 1),
-            gpus=0 if options.device == "cpu" else resources.get("GPU", 0),
+            [machine.get("CPU", 0) for machine in machines],
+            gpus=0 if options.device == "cpu" else sum(machine.get("GPU", 0) for machine in machines),
             generators_per_gpu=options.generators_per_gpu,
             in_flight=options.in_flight,
             mesh_workers=options.mesh_workers,
         )
         models = Models(preset=options.preset, device=options.device, checkpoints=Path(options.checkpoints).absolute())
-        limits = ReadLimits(inputs=InputLimits())
+        limits = ReadLimits(inputs=LIMITS)
         yield from Flow(models=models, limits=limits, plan=sizes, output=output).outcomes(works)
     except RayError as error:
         raise SetupError(f"Ray gave up: {error}") from error

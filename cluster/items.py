@@ -4,6 +4,7 @@ They come from a folder's naming conventions or from a manifest (JSON lines or P
 still an item: it carries its refusal, so that it ends as one row of errors.
 """
 
+import hashlib
 import json
 import logging
 from collections import Counter
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apg_core.errors import InputError, OptionError, PromptError
+from apg_core.protocol.artifacts import InputEntry
 from apg_core.protocol.options import GenerationOptions
 from cluster.storage import Place
 
@@ -47,6 +49,13 @@ class Item:
         """Its files."""
         given: dict[Kind, Place | None] = {"image": self.image, "mesh": self.mesh, "mask": self.mask}
         return {kind: place for kind, place in given.items() if place is not None}
+
+    def entries(self, contents: Mapping[Kind, bytes]) -> dict[str, InputEntry]:
+        """Its files as the manifest lists them, given what is in them."""
+        return {
+            kind: InputEntry(name=place.name, sha256=hashlib.sha256(contents[kind]).hexdigest())
+            for kind, place in self.sources().items()
+        }
 
     def chosen_options(self) -> GenerationOptions:
         """Its own options.

@@ -26,7 +26,7 @@ class MeshPool:
         )
         self._idle: asyncio.Queue[ActorHandle[MeshWorker]] = asyncio.Queue()
         for _ in range(workers):
-            self._idle.put_nowait(actor.remote(sampling))
+            self._idle.put_nowait(actor.remote(sampling))  # type: ignore[arg-type]  # Ray's types add the class itself
 
     async def call(
         self,

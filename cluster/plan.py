@@ -1,5 +1,6 @@
 """How many actors of each stage a cluster gets, and what each of them claims."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 LIGHT_GPU_SHARE = 0.1  # of a GPU, for the image encoder and for the background network
@@ -37,15 +38,20 @@ class Plan:
 
 
 def plan(
+    machines: Sequence[float],
     *,
-    cpus: float,
     gpus: float,
     generators_per_gpu: int = 1,
     in_flight: int | None = None,
     mesh_workers: int | None = None,
 ) -> Plan:
-    """Sizes for a cluster with this many CPUs and GPUs in all; None is what fits it."""
-    generators = max(1, int(gpus) * generators_per_gpu)
+    """Sizes for a cluster whose machines have this many CPUs, with this many GPUs in all; None is what fits it.
+
+    Claims leave the largest of several machines free: should one go away, its actors find room on the others.
+    """
+    working = sorted(cpus for cpus in machines if cpus > 0)
+    cpus = sum(working[:-1]) or sum(working) or 1.0
+    generators = int(gpus) * generators_per_gpu or max(1, len(working))
     cpus_each = min(1.0, cpus / FEWEST_UNITS, cpus / ((LIGHT_CPU_ACTORS + 1) * generators))
     left = int((cpus - LIGHT_CPU_ACTORS * generators * cpus_each) / cpus_each / generators)
     on_gpu = gpus >= 1
@@ -56,5 +62,5 @@ def plan(
         cpus_each=cpus_each,
         generator_gpus=(1 - 2 * LIGHT_GPU_SHARE) / generators_per_gpu if on_gpu else 0.0,
         light_gpus=LIGHT_GPU_SHARE if on_gpu else 0.0,
-        threads=max(1, int(cpus) // 2),
+        threads=max(1, int(min(working, default=1)) // 2),
     )

@@ -1,13 +1,11 @@
 """The stage that reads: an object's files become a prompt. It needs no network, so it imports none."""
 
 import asyncio
-import hashlib
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apg_core.inputs import InputLimits
-from apg_core.protocol.artifacts import InputEntry
 from apg_core.protocol.prompt import Prompt
 from cluster.items import Kind
 from cluster.storage import Place
@@ -45,11 +43,7 @@ class ReadInputs(RowStage):
             sources = work.item.sources()
             contents = {kind: place.read(self._limits.inputs, field=kind) for kind, place in sources.items()}
             prompt = await self._decode(contents, sources, Path(folder))
-        inputs: dict[str, InputEntry] = {
-            kind: InputEntry(name=sources[kind].name, sha256=hashlib.sha256(content).hexdigest())
-            for kind, content in contents.items()
-        }
-        return replace(work, prompt=prompt, inputs=inputs)
+        return replace(work, prompt=prompt, inputs=work.item.entries(contents))
 
     async def _decode(self, contents: dict[Kind, bytes], sources: dict[Kind, Place], folder: Path) -> Prompt:
         paths = {kind: folder / f"{kind}{Path(place.name).suffix}" for kind, place in sources.items()}

@@ -1,13 +1,14 @@
 """How each object of a batch ended: one row each, in `results.parquet` or `errors.parquet`, and what a rerun skips."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apg_core.errors import InputError
+from apg_core.inputs import InputLimits
 from apg_core.protocol.options import GenerationOptions
 from cluster.items import Item
 from cluster.storage import Place, open_folder
@@ -65,10 +66,13 @@ class Outcome:
         )
 
 
-def finished(item: Item, options: GenerationOptions, *, output: Place, preset: str) -> Outcome | None:
+def finished(
+    item: Item, options: GenerationOptions, *, output: Place, preset: str, limits: InputLimits
+) -> Outcome | None:
     """What an earlier run left of this object; None unless it is complete and was made as it is asked for now.
 
-    The same files, by name, with the same options and preset count as the same; their content is not read again.
+    The same files, by name and by content, with the same options and preset count as the same. The files are read:
+    that takes a small share of the time in which they were generated, and a date does not tell of every change.
     """
     try:
         manifest = json.loads(output.join(item.id).join(MANIFEST).read())
@@ -76,8 +80,7 @@ def finished(item: Item, options: GenerationOptions, *, output: Place, preset: s
         return None
     asked = {name: value for name, value in options.model_dump().items() if name not in _WITHOUT_EFFECT}
     made = {name: value for name, value in manifest["options"].items() if name not in _WITHOUT_EFFECT}
-    names = {kind: place.name for kind, place in item.sources().items()}
-    if made != asked or manifest["preset"] != preset or _names(manifest["inputs"]) != names:
+    if made != asked or manifest["preset"] != preset or manifest["inputs"] != _entries(item, limits):
         return None
     return Outcome(
         id=item.id,
@@ -88,8 +91,12 @@ def finished(item: Item, options: GenerationOptions, *, output: Place, preset: s
     )
 
 
-def _names(inputs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    return {kind: entry["name"] for kind, entry in inputs.items()}
+def _entries(item: Item, limits: InputLimits) -> dict[str, dict[str, str]] | None:
+    try:
+        contents = {kind: place.read(limits, field=kind) for kind, place in item.sources().items()}
+    except InputError:  # the run will tell of it
+        return None
+    return {kind: entry.model_dump() for kind, entry in item.entries(contents).items()}
 
 
 def write_outcomes(outcomes: Iterable[Outcome], output: Place) -> None:

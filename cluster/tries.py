@@ -1,4 +1,4 @@
-"""How often each object was begun, told by one small actor that outlives those that do the work."""
+"""How often each object was begun, told by one small actor that lives where the driver does."""
 
 TRIES = 3
 

@@ -1,13 +1,16 @@
 """What goes wrong with one object becomes its row; what is done is recognised."""
 
 import asyncio
+import hashlib
 import json
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from apg_core.errors import MeshError
+from apg_core.inputs import InputLimits
 from apg_core.protocol.options import GenerationOptions
 from cluster.items import Item
 from cluster.results import Outcome, finished, write_outcomes
@@ -16,6 +19,7 @@ from cluster.tries import Tries
 from cluster.work import Failure, RowStage, Work
 
 CHAIR = Item(id="chair", image=Place("/in/chair.png"))
+PICTURE = b"a picture"
 
 
 class Fails(RowStage):
@@ -62,18 +66,20 @@ def write_manifest(output: Path, **changes: object) -> None:
     manifest = {
         "options": GenerationOptions(seed=3).model_dump(),
         "preset": "nano",
-        "inputs": {"image": {"name": "chair.png", "sha256": "0"}},
+        "inputs": {"image": {"name": "chair.png", "sha256": hashlib.sha256(PICTURE).hexdigest()}},
         "parts": [{}, {}],
         "stop_reason": "max_parts",
         "timings": {"part": 1.5, "decode": 0.25},
     }
+    (output / "chair.png").write_bytes(PICTURE)
     (output / "chair").mkdir()
     (output / "chair" / "manifest.json").write_text(json.dumps(manifest | changes))
 
 
 def asked(output: Path, **options: int | bool) -> Outcome | None:
     complete = GenerationOptions(**{"seed": 3, **options})  # type: ignore[arg-type]
-    return finished(CHAIR, complete, output=Place.of(output), preset="nano")
+    chair = Item(id="chair", image=Place.of(output / "chair.png"))
+    return finished(chair, complete, output=Place.of(output), preset="nano", limits=InputLimits(upload_bytes=100))
 
 
 def test_an_object_made_as_it_is_asked_for_is_done(tmp_path: Path) -> None:
@@ -88,13 +94,26 @@ def test_an_object_made_as_it_is_asked_for_is_done(tmp_path: Path) -> None:
     "changes",
     [
         {"preset": "tiny"},
-        {"inputs": {"image": {"name": "other.png", "sha256": "0"}}},
+        {"inputs": {"image": {"name": "other.png", "sha256": hashlib.sha256(PICTURE).hexdigest()}}},
         {"inputs": {}},
         {"options": GenerationOptions(seed=4).model_dump()},
     ],
 )
 def test_an_object_made_otherwise_is_not_done(tmp_path: Path, changes: dict[str, object]) -> None:
     write_manifest(tmp_path, **changes)
+    assert asked(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", [b"A picture", b"", bytes(101), None], ids=["other", "empty", "too large", "gone"])
+def test_an_object_whose_file_was_changed_is_not_done_whatever_its_date(tmp_path: Path, content: bytes | None) -> None:
+    write_manifest(tmp_path)
+    picture = tmp_path / "chair.png"
+    before = picture.stat()
+    if content is None:
+        picture.unlink()
+    else:
+        picture.write_bytes(content)
+        os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert asked(tmp_path) is None
 
 
