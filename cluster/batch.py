@@ -121,7 +121,8 @@ def _generated(works: Sequence[Work], options: argparse.Namespace, output: Place
     try:
         ray.init(address=address or "local", include_dashboard=None if address else False)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # in place of Ray's: what is done is to be recorded
-        machines: list[dict[str, float]] = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        nodes: list[dict[str, dict[str, float]]] = ray.nodes()  # type: ignore[no-untyped-call]
+        machines = [node["Resources"] for node in nodes if node["Alive"]]
         sizes = plan(
             [machine.get("CPU", 0) for machine in machines],
             gpus=0 if options.device == "cpu" else sum(machine.get("GPU", 0) for machine in machines),
