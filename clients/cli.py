@@ -129,12 +129,17 @@ def _follow(client: "AutoPartGenClient", job_id: str, folder: Path | None) -> in
 
 def _doing(event: Event) -> str:
     of = "" if event.parts_total is None else f" of {event.parts_total}"
-    return f"{event.stage or event.type}, {event.parts_done}{of} parts"
+    return f"{event.stage or event.type}, {event.parts_done}{of} {_parts(event.parts_total or event.parts_done)}"
 
 
 def _line(job: Job) -> str:
     why = job.error.detail if job.error is not None else job.stop_reason or ""
-    return f"{job.id}  {job.status:9}  {job.progress:4.0%}  {job.parts_done} parts  {job.mode}  {why}".rstrip()
+    parts = f"{job.parts_done} {_parts(job.parts_done)}"
+    return f"{job.id}  {job.status:9}  {job.progress:4.0%}  {parts:8}  {job.mode}  {why}".rstrip()
+
+
+def _parts(count: int) -> str:
+    return "part" if count == 1 else "parts"
 
 
 def _option(text: str) -> tuple[str, JsonValue]:

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from ray.serve.context import _set_request_context
-
 from apg_core.errors import ApgError
 from apg_core.pipeline.finishing import Provenance
 from apg_core.pipeline.generate import Ending, Resume, generate
@@ -24,6 +22,7 @@ from deployments.job_sink import WHOLE, JobSink, latent_of, part_state
 from deployments.jobs import tallies
 from deployments.jobs.leases import JobLeases
 from deployments.jobs.records import Claim, StoredArtifact, Tally
+from deployments.logs import enter_job
 from deployments.problems import problem_of
 
 log = logging.getLogger(__name__)
@@ -53,8 +52,8 @@ class JobRunner:
         When this task is cancelled, `asked_to_cancel` says whether the job is to end so; if not, it is given back to
         the queue. (A cancellation's own message does not survive the way through Ray.)
         """
-        # What other deployments log of this job then has the id of the request that submitted it.
-        _set_request_context(request_id=claim.job.request_id or claim.job.id)
+        enter_job(claim.job.id, request_id=claim.job.request_id)
+        log.info("job claimed", extra={"job_attempt": claim.lease.attempt})
         stages = HandleStages(self._handles)
         sink = JobSink(claim, stages=stages, leases=self._leases, artifacts=self._artifacts)
         telling = asyncio.create_task(sink.tell_steps())
@@ -63,14 +62,15 @@ class JobRunner:
         except asyncio.CancelledError:
             await self._stop(claim, sink, asked=asked_to_cancel())
         except LeaseLostError:
-            log.warning("lease lost; another runner has the job", extra=sink.fields)
+            log.warning("lease lost; another runner has the job")
         except UnavailableError as error:
             # Nobody's fault and not the job's: when its lease runs out, another attempt is made.
-            log.error("job left for another attempt", exc_info=error, extra=sink.fields)  # noqa: TRY400
+            log.error("job left for another attempt", exc_info=error)  # noqa: TRY400
         except ApgError as error:
-            log.warning("job failed", exc_info=error, extra=sink.fields)
+            log.warning("job failed", exc_info=error)
             problem = problem_of(error, request_id=claim.job.request_id)
-            await self._end(sink, partial(self._leases.finish, claim.lease, "failed", error=problem))
+            archive = await sink.archive()
+            await self._end(sink, partial(self._leases.finish, claim.lease, "failed", error=problem, artifacts=archive))
         finally:
             telling.cancel()
 
@@ -90,7 +90,7 @@ class JobRunner:
             tally=_tally(ending, stages),
         )
         await sink.persist(finish)
-        log.info("job succeeded", extra={**sink.fields, "parts": len(ending.parts), "seconds": ending.timings})
+        log.info("job succeeded", extra={"parts": len(ending.parts), "seconds": ending.timings})
 
     async def _package(
         self, claim: Claim, stages: HandleStages, ending: Ending, prompt: Prompt, options: GenerationOptions
@@ -130,11 +130,11 @@ class JobRunner:
 
     async def _stop(self, claim: Claim, sink: JobSink, *, asked: bool) -> None:
         if asked:
-            log.info("job cancelled", extra=sink.fields)
-            finish = partial(self._leases.finish, claim.lease, "cancelled", stop_reason="cancelled")
-            await self._end(sink, finish)
+            log.info("job cancelled")
+            cancelled = partial(self._leases.finish, claim.lease, "cancelled", stop_reason="cancelled")
+            await self._end(sink, partial(cancelled, artifacts=await sink.archive()))
         else:
-            log.info("job given back", extra=sink.fields)
+            log.info("job given back")
             await self._end(sink, partial(self._leases.release, claim.lease))
 
     async def _end(self, sink: JobSink, write: partial[None]) -> None:
@@ -142,7 +142,7 @@ class JobRunner:
             try:
                 await sink.persist(write)
             except UnavailableError as error:
-                log.error("the job's end could not be recorded", exc_info=error, extra=sink.fields)  # noqa: TRY400
+                log.error("the job's end could not be recorded", exc_info=error)  # noqa: TRY400
 
 
 def _tally(ending: Ending, stages: HandleStages) -> Tally:

@@ -9,13 +9,16 @@ from typing import TypeVar
 
 import numpy as np
 
+from apg_core.errors import OutputError
+from apg_core.pipeline.finishing import Artifact
 from apg_core.pipeline.stages import OnStep
 from apg_core.protocol.arrays import LatentArray, RgbImage
 from apg_core.protocol.artifacts import AcceptedPart, FailedRegion
 from apg_core.protocol.job import JobStage
+from deployments.archive import archive_of
 from deployments.artifacts import ArtifactStore
 from deployments.decoding.prompts import pack, pack_mesh, unpack
-from deployments.errors import StoreError
+from deployments.errors import ExpiredError, StoreError
 from deployments.handle_stages import HandleStages
 from deployments.jobs.leases import JobLeases
 from deployments.jobs.records import Claim, JsonObject, PartRecord, StoredArtifact
@@ -45,6 +48,7 @@ class JobSink:
         self._stages = stages
         self._leases = leases
         self._artifacts = artifacts
+        self._part_files = [one for one in claim.job.artifacts if not one.is_hidden]
         self._stage = JobStage.BACKGROUND
         self._parts_done = len(claim.parts)
         self._parts_total = claim.job.parts_total
@@ -57,7 +61,7 @@ class JobSink:
         """See `Sink`."""
         self._stage = stage
         self._fraction = 0.0
-        log.info("stage", extra={**self.fields, "stage": stage.value, "part": part, "part_attempt": attempt})
+        log.info("stage", extra={"stage": stage.value, "part": part, "part_attempt": attempt})
         await self._report()
 
     def on_step(self) -> OnStep | None:
@@ -88,12 +92,26 @@ class JobSink:
                 progress=self._progress(),
             )
         )
-        log.info("part accepted", extra={**self.fields, "part": index, "seed": part.facts.seed})
+        self._part_files.append(mesh)
+        self._told = self._progress()
+        log.info("part accepted", extra={"part": index, "seed": part.facts.seed})
 
     async def region_failed(self, region: FailedRegion) -> None:
         """See `Sink`."""
         self._failed_regions.append(region)
         await self._keep([])
+
+    async def archive(self) -> list[StoredArtifact]:
+        """The accepted parts in one file, for a job that ends early; nothing where there are none to be had."""
+        if not self._part_files:
+            return []
+        try:
+            files = [Artifact(one.name, await asyncio.to_thread(self._artifacts.get, one)) for one in self._part_files]
+            archive = await asyncio.to_thread(archive_of, files)
+            return [await self._put(archive.name, archive.content)]
+        except (OutputError, ExpiredError, StoreError):  # the job ends all the same, and each part is there
+            log.warning("no archive of the accepted parts", exc_info=True)
+            return []
 
     async def tell_steps(self) -> None:
         """Tell how far the current trajectory is, now and then, until cancelled."""
@@ -109,15 +127,9 @@ class JobSink:
             try:
                 return await asyncio.to_thread(write)
             except StoreError:
-                log.warning("job store unreachable", extra=self.fields)
+                log.warning("job store unreachable")
                 await asyncio.sleep(delay)
         return await asyncio.to_thread(write)
-
-    @property
-    def fields(self) -> dict[str, object]:
-        """What every log record of this job says."""
-        job = self._claim.job
-        return {"job": job.id, "request": job.request_id, "job_attempt": self._claim.lease.attempt}
 
     def _step(self, taken: int, total: int) -> None:
         self._fraction = taken / total
@@ -138,6 +150,9 @@ class JobSink:
         )
 
     def _progress(self) -> float:
+        return round(self._share_done(), 3)
+
+    def _share_done(self) -> float:
         if self._stage is JobStage.PACKAGE:
             return _PARTS_END
         if self._stage is JobStage.WHOLE:

@@ -1,8 +1,5 @@
 """The deployment that does geometry and files; all of it on the CPU, in the replica's threads."""
 
-import io
-import zipfile
-
 import numpy as np
 
 from apg_core.geometry.overlap import SurfaceCells
@@ -17,10 +14,9 @@ from apg_core.protocol.artifacts import AcceptedPart, PartFacts
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, GenerationOptions
 from apg_core.protocol.prompt import Prompt
+from deployments.archive import archive_of
 from deployments.logs import join_serve_logs
 from deployments.settings import ModelSettings
-
-ARCHIVE = "all.zip"
 
 
 class MeshWorker:
@@ -57,7 +53,7 @@ class MeshWorker:
     ) -> list[Artifact]:
         """Every file of a finished generation, and one archive of them all."""
         files = list(artifacts(ending, prompt=prompt, options=options, provenance=provenance, whole=whole))
-        return [*files, Artifact(ARCHIVE, _zipped(files))]
+        return [*files, archive_of(files)]
 
     def ready(self) -> bool:
         """Whether it can work."""
@@ -70,12 +66,3 @@ class MeshWorker:
         part = AcceptedPart(PartFacts(index=0, attempt=0, seed=0, overlap=0.0), cleaned.mesh)
         self.part_file(part, None)
         preview([cleaned.mesh], [(255, 255, 255, 255)])
-
-
-def _zipped(files: list[Artifact]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for file in files:
-            # A fixed date, so that the same generation gives the same archive.
-            archive.writestr(zipfile.ZipInfo(file.name, (1980, 1, 1, 0, 0, 0)), file.content)
-    return buffer.getvalue()

@@ -93,7 +93,6 @@ class Orchestrator:
             self._start(claim)
 
     def _start(self, claim: Claim) -> None:
-        log.info("job claimed", extra={"job": claim.job.id, "request": claim.job.request_id})
         task = asyncio.create_task(self._runner.run(claim, asked_to_cancel=lambda: self._asked(claim.lease)))
         self._running[claim.lease] = task
         task.add_done_callback(lambda _: self._ended(claim, task))

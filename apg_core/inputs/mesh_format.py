@@ -26,7 +26,7 @@ def mesh_format(data: bytes, *, claimed: str | None) -> MeshFormat:
         named = next((name for name in FORMATS if name == ending), None)
         if named in ("stl", "obj", "off"):  # formats without a signature: let the reader say what is wrong
             return named
-        what = f"is not {ending.upper()} inside" if ending else "is of no known format"
+        what = f"is called .{ending} and is of no known format" if ending else "is of no known format"
         raise MeshError(f"the mesh file {what}; give one of {', '.join(FORMATS).upper()}", field="mesh")
     if ending in FORMATS and ending != found:
         raise MeshError(

@@ -42,6 +42,7 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
     return start, end - start + 1
 
 
+@router.head("/v1/jobs/{job_id}/artifacts/{name}", include_in_schema=False)
 @router.get(
     "/v1/jobs/{job_id}/artifacts/{name}",
     summary="Fetch an artifact",
@@ -77,6 +78,9 @@ def fetch_artifact(
     }
     if _matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
+    if request.method == "HEAD":
+        headers["Content-Length"] = str(artifact.bytes)
+        return Response(headers=headers, media_type=artifact.media_type)
     wanted = request.headers.get("range") if request.headers.get("if-range", etag) == etag else None
     try:
         span = parse_range(wanted, artifact.bytes)

@@ -1,6 +1,7 @@
 """`POST /v1/jobs`: from a body to a queued job, or to one that has ended already."""
 
 import asyncio
+import logging
 import re
 import tempfile
 from contextlib import suppress
@@ -27,6 +28,7 @@ from deployments.jobs.records import IdempotencyKey, JobRecord, NewJob, StoredAr
 from deployments.jobs.store import Submission
 from deployments.limits import ServiceLimits
 
+log = logging.getLogger(__name__)
 router = APIRouter(tags=["jobs"])
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
@@ -140,6 +142,8 @@ async def accept(
         if submission is None or submission.replayed:
             with suppress(StoreError):  # the error that brought us here says more
                 await run_in_threadpool(service.artifacts.remove_job, job_id)
+    if not submission.replayed:
+        log.info("job queued", extra={"job": job_id, "mode": new.mode})
     return submission
 
 

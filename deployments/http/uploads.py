@@ -215,18 +215,19 @@ def _decode_base64(field: str, text: str) -> tuple[bytes, str]:
 
 def _read_options(text: str | bytes) -> dict[str, JsonValue]:
     try:
-        return _OPTIONS.validate_python(_parse(text.encode() if isinstance(text, str) else text))
+        return _OPTIONS.validate_python(_parse(text.encode() if isinstance(text, str) else text, field="options"))
     except ValidationError as error:
         raise InputError('options: must be a JSON object, such as {"seed": 1}', field="options") from error
 
 
-def _parse(text: bytes) -> JsonValue:
+def _parse(text: bytes, *, field: str | None = None) -> JsonValue:
+    where = "" if field is None else f"{field}: "
     try:
         parsed: JsonValue = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError as error:
-        raise MalformedRequestError("the JSON is nested too deeply") from error
+        raise MalformedRequestError(f"{where}the JSON is nested too deeply", field=field) from error
     except ValueError as error:  # also text that is not UTF-8, and numbers of absurd length
-        raise MalformedRequestError(f"not JSON: {error}") from error
+        raise MalformedRequestError(f"{where}not JSON: {error}", field=field) from error
     return parsed
 
 

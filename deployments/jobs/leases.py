@@ -143,7 +143,7 @@ class JobLeases:
     ) -> None:
         """End the job; nothing changes it afterwards.
 
-        A success has exactly the artifacts that are given here; another ending keeps those of its accepted parts.
+        A success has exactly the artifacts that are given here; another ending keeps those of its accepted parts too.
         """
         now = self._clock()
         values: dict[str, object] = {

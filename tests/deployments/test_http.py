@@ -218,6 +218,13 @@ def test_artifacts_come_whole_by_range_and_not_twice(server: Server) -> None:
             assert part.headers["content-range"] == place
         assert client.get(url, headers={"Range": "bytes=0-1,3-4"}).status_code == 200
         assert client.get(url, headers={"Range": "bytes=0-1", "If-Range": '"other"'}).status_code == 200
+        head = client.head(url)
+        assert (head.status_code, head.content) == (200, b"")
+        assert [head.headers[name] for name in ("etag", "content-type", "content-length")] == [
+            etag,
+            "model/gltf-binary",
+            "18",
+        ]
         beyond = client.get(url, headers={"Range": "bytes=18-"})
         assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */18")
         problem(client.get(f"{job['links']['self']}/artifacts/.prompt.npz"), 404, "not_found")
@@ -273,7 +280,7 @@ def test_what_the_framework_refuses_is_a_problem_too(server: Server) -> None:
         ({"files": {"mesh": ("a.obj", b"v 0 0 nan\nv 0 1 0\nv 1 0 0\nf 1 2 3\n")}}, 422, "invalid_mesh", "mesh"),
         ({"files": {"voxels": ("a.bin", b"1")}}, 422, "invalid_input", "voxels"),
         ({"files": {"image": ("a.png", png())}, "data": {"options": "[]"}}, 422, "invalid_input", "options"),
-        ({"files": {"image": ("a.png", png())}, "data": {"options": "{"}}, 400, "malformed", None),
+        ({"files": {"image": ("a.png", png())}, "data": {"options": "{"}}, 400, "malformed", "options"),
         ({"data": {"image": "text"}, "files": {"mesh": ("a.glb", b"")}}, 422, "invalid_input", "image"),
         ({"content": b"--x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "malformed", None),
         ({"content": b"--y\r\n\r\n", "headers": AS_FORM}, 400, "malformed", None),

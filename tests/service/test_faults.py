@@ -1,9 +1,11 @@
 """What happens when things break while a job runs: nothing accepted is lost, nothing is doubled, states are true."""
 
+import hashlib
 import io
 import sqlite3
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -98,6 +100,21 @@ def test_a_cancelled_job_ends_cancelled_in_whatever_stage_and_frees_its_place(
         assert ended.status == "cancelled"
         assert len(meshes(ended)) == ended.parts_done
     run_quickly(service)
+
+
+def test_a_job_cancelled_after_a_part_has_its_parts_in_one_archive(service: RunningService) -> None:
+    with service.client as client:
+        job = client.submit(image=png(), options=LONG | {"max_parts": 40})
+
+        def cancel(event: Event) -> None:
+            if event.part is not None:
+                client.cancel(job.id)
+
+        ended = client.wait(job.id, on_event=cancel)
+        assert ended.status == "cancelled"
+        archive = zipfile.ZipFile(io.BytesIO(httpx.get(f"{service.url}{job.links.self}/artifacts/all.zip").content))
+    inside = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+    assert inside == meshes(ended) != {}
 
 
 def test_cancelling_takes_effect_within_a_step_and_half_a_second(service: RunningService) -> None:
