@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -62,7 +62,7 @@ class MeasuredStages:
 
 @dataclass
 class _Clock:
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     calls: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, name: str, work: Callable[[], Result]) -> Result:
@@ -136,10 +136,11 @@ def _jobs(pipeline: Pipeline, count: int) -> tuple[_Clock, list[LatentRequest], 
     works = []
     for seed in range(count):
         options = GenerationOptions(**{**SHARED, "seed": seed, "show_progress": False})  # type: ignore[arg-type]
-        before, seconds = clock.calls.copy(), clock.seconds.total()
+        before, in_stages = clock.calls.copy(), sum(clock.seconds.values())
         started = time.process_time()
         made = generate_parts(timed, image=PICTURE, options=options)
-        clock.seconds["package"] += time.process_time() - started - (clock.seconds.total() - seconds)
+        seconds = time.process_time() - started
+        clock.seconds["package"] += seconds - (sum(clock.seconds.values()) - in_stages)
         clock.calls["package"] += 1
         done = clock.calls - before
         works.append(
