@@ -1,7 +1,7 @@
 # The same commands everywhere: on a laptop and in CI.
 BIN := .venv/bin
 
-.PHONY: install demo test check lock bench clean
+.PHONY: install demo overview test check lock bench clean
 
 install: .venv/installed
 
@@ -11,6 +11,10 @@ install: .venv/installed
 
 demo: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/demo.py
+
+# The README's picture, from what the demo left.
+overview:
+	$(BIN)/python scripts/overview.py
 
 test: install
 	$(BIN)/pytest -q
