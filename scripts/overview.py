@@ -3,9 +3,6 @@
 Run by `make overview`, after `make demo`.
 """
 
-import os
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 
@@ -20,7 +17,7 @@ def main() -> None:
     stacked = Image.fromarray(np.concatenate(previews)).quantize(COLOURS)
     temporary = PICTURE.with_suffix(".tmp")
     stacked.save(temporary, "PNG", optimize=True)
-    os.replace(temporary, PICTURE)
+    temporary.replace(PICTURE)
 
 
 if __name__ == "__main__":
