@@ -3,6 +3,8 @@
 Run by `make overview`, after `make demo`.
 """
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 

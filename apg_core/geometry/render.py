@@ -13,6 +13,8 @@ from apg_core.protocol.mesh import TriangleMesh
 
 # How far a part moves away from the centre, as a share of its distance from it.
 EXPLOSION = 0.7
+# What a mesh without parts looks like.
+PLAIN: Colour = (176, 180, 186, 255)
 _PICTURE_MARGIN = 0.09
 
 
@@ -20,16 +22,19 @@ def preview(
     meshes: Sequence[TriangleMesh],
     colours: Sequence[Colour],
     *,
-    picture: UInt8[np.ndarray, "H W _"] | None = None,
+    given: UInt8[np.ndarray, "H W _"] | TriangleMesh | None = None,
     size: int = 560,
 ) -> RgbImage:
-    """The parts together and pulled apart, side by side on white, after the input picture if there is one.
+    """The parts together and pulled apart, side by side on white, after the picture or mesh that was given.
 
     Every panel is a square of `size` pixels. Meshes are in one frame, y up, seen from the front right.
     """
-    panels = [cast_picture(view, colours, size=size) for view in (meshes, exploded(meshes))]
-    drawn = [np.round(255 * panel).astype(np.uint8) for panel in panels]
-    return np.concatenate(([_framed(picture, size)] if picture is not None else []) + drawn, axis=1)
+    first = [_framed(given, size)] if isinstance(given, np.ndarray) else []
+    views = [(meshes, colours), (exploded(meshes), colours)]
+    if isinstance(given, TriangleMesh):
+        views.insert(0, ([given], [PLAIN]))
+    drawn = [np.round(255 * cast_picture(*view, size=size)).astype(np.uint8) for view in views]
+    return np.concatenate(first + drawn, axis=1)
 
 
 def exploded(meshes: Sequence[TriangleMesh], *, amount: float = EXPLOSION) -> list[TriangleMesh]:

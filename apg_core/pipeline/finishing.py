@@ -20,7 +20,7 @@ from apg_core.protocol.arrays import Labels
 from apg_core.protocol.artifacts import AcceptedPart, InputEntry, Manifest, PartEntry, PlacementEntry
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.prompt import MaskedImageMeshPrompt, MaskedImagePrompt, Prompt
+from apg_core.protocol.prompt import MaskedImageMeshPrompt, MaskedImagePrompt, MeshPrompt, Prompt
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,8 @@ def artifacts(
     if isinstance(prompt, MaskedImagePrompt | MaskedImageMeshPrompt) and options.visualize_mask:
         yield from _mask_files(prompt.mask, parts, colours)
     if options.preview and parts:
-        yield Artifact("preview.png", _png(preview(meshes, colours, picture=ending.prepared)))
+        given = prompt.mesh if isinstance(prompt, MeshPrompt) else ending.prepared
+        yield Artifact("preview.png", _png(preview(meshes, colours, given=given)))
     manifest = _manifest(ending, parts, prompt=prompt, options=options, provenance=provenance)
     yield Artifact("manifest.json", manifest.model_dump_json(indent=2, by_alias=True).encode() + b"\n")
 

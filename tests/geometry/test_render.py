@@ -21,10 +21,21 @@ def test_preview_has_a_panel_each_for_picture_whole_and_exploded_view() -> None:
     colours = [part_colour(i, 5) for i in range(5)]
     picture = np.zeros((40, 80, 3), np.uint8)
     assert preview(table(), colours, size=SIZE).shape == (SIZE, 2 * SIZE, 3)
-    image = preview(table(), colours, picture=picture, size=SIZE)
+    image = preview(table(), colours, given=picture, size=SIZE)
     assert image.shape == (SIZE, 3 * SIZE, 3)
     assert (image[SIZE // 2, SIZE // 2] == 0).all()
     assert (image[2, 2] == 255).all()
+
+
+def test_a_given_mesh_comes_first_in_grey() -> None:
+    colours = [part_colour(i, 5) for i in range(5)]
+    image = preview(table(), colours, given=TriangleMesh.joined(table()), size=SIZE)
+    first, *others = np.split(image, 3, axis=1)
+    hueless = np.ptp(first.astype(int), axis=-1) < 12
+    shown = first.min(axis=-1) < 250
+    assert hueless.all()
+    # The same silhouette as that of its parts.
+    assert np.mean(shown == (others[0].min(axis=-1) < 250)) > 0.97
 
 
 def test_everything_is_in_the_frame_and_fills_it() -> None:
