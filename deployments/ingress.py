@@ -15,14 +15,14 @@ from ray.serve.context import _get_global_client
 from ray.serve.exceptions import RayServeException
 
 from apg_core.presets import load_preset
-from apg_core.protocol.job import Event, Job
+from apg_core.protocol.job import Event, Job, JobPage, JobStatus
 from deployments.decoding.decoder import Decoder
 from deployments.errors import JobNotFoundError, NotReadyError, OpenServiceError
 from deployments.handle_stages import Handle
 from deployments.http.api import build_api
 from deployments.http.auth import Keys
 from deployments.http.events import EventFeed
-from deployments.http.jobs import checked_id
+from deployments.http.jobs import checked_id, delete_job, list_jobs
 from deployments.http.service import Service
 from deployments.http.submissions import accept
 from deployments.http.uploads import Upload, write_files
@@ -79,9 +79,17 @@ class Ingress:
         """The job as it is now."""
         return job_view(self._service.store.get(checked_id(job_id), owner))
 
+    def list_jobs(self, owner: str, status: JobStatus | None, limit: int, cursor: str | None) -> JobPage:
+        """Jobs, newest first."""
+        return list_jobs(self._service, owner, status, limit, cursor)
+
     def cancel_job(self, job_id: str, owner: str) -> Job:
         """Stop a job."""
         return job_view(self._service.store.cancel(checked_id(job_id), owner))
+
+    def delete_job(self, job_id: str, owner: str) -> None:
+        """Remove a job and its artifacts."""
+        delete_job(job_id, self._service, owner)
 
     async def follow_job(self, job_id: str, owner: str, after: int) -> AsyncIterator[Event]:
         """Events of a job beyond number `after`, until it has ended."""

@@ -14,8 +14,8 @@ import pytest
 from apg_core.protocol.job import Event, ProblemError
 from apg_core.protocol.options import GenerationOptions
 from clients import AsyncAutoPartGenClient, AutoPartGenClient, ServiceUnreachableError
-from clients.calls import Retries
 from clients.errors import WaitTimeoutError
+from clients.http.retries import Retries
 from tests.support.http_server import Server
 from tests.support.inputs import box_glb, mask_png, png
 
@@ -96,6 +96,8 @@ def test_waiting_ends_at_its_deadline_and_the_job_goes_on(server: Server, client
     job = client.submit(image=png())
     with pytest.raises(WaitTimeoutError):
         asyncio.run(_wait_briefly(server.url, job.id))
+    with pytest.raises(WaitTimeoutError, match=r"within 0.2 s; it goes on"):
+        client.wait(job.id, timeout=0.2)
     assert client.get(job.id).status == "queued"
     client.delete(job.id)
 
@@ -135,13 +137,21 @@ def test_no_service_is_said_so() -> None:
 
 def test_retries_grow_end_and_obey_the_service() -> None:
     request = httpx.Request("GET", "http://service")
-    retries = Retries(3)
-    delays = [retries.delay_after(httpx.ConnectError("x")) for _ in range(4)]
-    assert delays[3] is None
-    assert 0.1 < delays[0] <= 0.25 < delays[2] <= 1.0  # type: ignore[operator]
+    retries = Retries(3, service="http://service")
+    lost = httpx.ConnectError("x")
+    delays = [retries.delay_after(lost) for _ in range(3)]
+    assert 0.1 < delays[0] <= 0.25 < delays[2] <= 1.0
+    with pytest.raises(ServiceUnreachableError, match="no answer from http://service"):
+        retries.delay_after(lost)
     asked = httpx.Response(503, headers={"Retry-After": "3"}, request=request)
-    assert Retries(1).delay_after(asked) == 3.0
-    assert Retries(1).delay_after(httpx.Response(422, request=request)) is None
+    assert Retries(1, service="").delay_after(asked) == 3.0
+    with pytest.raises(ServiceUnreachableError, match="answered 422 and no problem"):
+        Retries(1, service="").delay_after(httpx.Response(422, request=request))
+
+
+def test_a_misspelled_input_is_refused_before_anything_is_sent(client: AutoPartGenClient) -> None:
+    with pytest.raises(TypeError, match="imge"):
+        client.submit(imge=png())  # type: ignore[call-arg]
 
 
 @contextlib.contextmanager

@@ -23,14 +23,17 @@ from clients.handle import HandleClient
 async def main(picture: Path, out: Path) -> None:
     client = HandleClient(serve.get_deployment_handle("Ingress", "autopartgen"))
     options = {"seed": 1, "num_inference_steps": 2, "max_parts": 1, "preview": False}
-    job = await client.submit(image=picture, options=options)
     seen = []
-    ended = await client.wait(job.id, on_event=lambda event: seen.append(event.type))
-    files = await client.download(ended, out)
-    print(ended.status, seen[-1], sorted(file.name for file in files))
+    job = await client.generate(
+        image=picture, options=options, output_dir=out, on_event=lambda event: seen.append(event.type)
+    )
+    print(job.status, seen[-1], sorted(file.name for file in out.iterdir()))
     stopped = await client.cancel((await client.submit(image=picture, options={**options, "max_parts": 9})).id)
     rows = await serve.get_deployment_handle("PartSampler", "autopartgen").rows.remote()
-    print((await client.wait(stopped.id)).status, rows)
+    print((await client.wait(stopped.id, timeout=300)).status, rows)
+    await client.delete(job.id)
+    known = [one.id for one in (await client.jobs(limit=2)).jobs]
+    print(stopped.id in known, job.id in known)
 
 ray.init(address=sys.argv[3], log_to_driver=False)
 asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2])))
@@ -54,6 +57,7 @@ def test_a_job_goes_its_whole_way_over_a_handle(service: RunningService, tmp_pat
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    first, second = done.stdout.strip().splitlines()
+    first, second, third = done.stdout.strip().splitlines()
     assert first.startswith("succeeded succeeded ['all.zip', 'manifest.json', 'mesh_000.glb'")
     assert second == "cancelled 0"
+    assert third == "True False"

@@ -1,0 +1,35 @@
+"""Files that go to a service and come back from it."""
+
+from pathlib import Path
+from typing import TypeAlias
+from uuid import uuid4
+
+from apg_core.protocol.job import Artifact, Job
+
+FileSource: TypeAlias = Path | str | bytes
+"""A file's path, or its content."""
+
+
+def read_source(name: str, source: FileSource) -> tuple[str, bytes]:
+    """File name and content; a content that came without a name has this one."""
+    if isinstance(source, bytes):
+        return name, source
+    path = Path(source)
+    return path.name, path.read_bytes()
+
+
+def write_artifact(artifact: Artifact, content: bytes, folder: Path | str) -> Path:
+    """Write an artifact into a folder, under a temporary name until it is complete."""
+    target = Path(folder) / Path(artifact.name).name
+    temporary = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        temporary.write_bytes(content)
+        return temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def wanted(job: Job, names: list[str] | None) -> list[Artifact]:
+    """The job's artifacts of these names; all of them where none are given."""
+    return [artifact for artifact in job.artifacts if names is None or artifact.name in names]

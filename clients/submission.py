@@ -1,0 +1,64 @@
+"""What a job is submitted with: the same for every client."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, TypedDict
+from uuid import uuid4
+
+from pydantic import JsonValue
+
+from apg_core.protocol.options import GenerationOptions
+from clients.files import FileSource, read_source
+
+Options: TypeAlias = GenerationOptions | Mapping[str, JsonValue]
+
+
+class Inputs(TypedDict, total=False):
+    """The keywords of every client's `submit` and `generate`; an image, a mesh, or both must be given."""
+
+    image: FileSource | None
+    """A picture of the object: PNG, JPEG or WebP."""
+    mesh: FileSource | None
+    """The whole object: GLB, glTF, OBJ, PLY, STL or OFF."""
+    mask: FileSource | None
+    """An indexed part mask of the image; 0 is background."""
+    options: Options | None
+    """Generation options; where one is not given, the preset's default counts."""
+    idempotency_key: str | None
+    """Your name for this submission: the same name and inputs give the same job. None makes a new job."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A submission as it is sent."""
+
+    files: dict[str, tuple[str, bytes]]
+    """File name and content of each input."""
+    options: dict[str, JsonValue]
+    key: str
+    """Sent with every try, so that trying again makes no second job."""
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        image: FileSource | None = None,
+        mesh: FileSource | None = None,
+        mask: FileSource | None = None,
+        options: Options | None = None,
+        idempotency_key: str | None = None,
+    ) -> "Submission":
+        """The submission of these `Inputs`, their files read."""
+        given = {"image": image, "mesh": mesh, "mask": mask}
+        return cls(
+            files={name: read_source(name, source) for name, source in given.items() if source is not None},
+            options=_plain(options),
+            key=idempotency_key or uuid4().hex,
+        )
+
+
+def _plain(options: Options | None) -> dict[str, JsonValue]:
+    if isinstance(options, GenerationOptions):
+        chosen: dict[str, JsonValue] = options.model_dump(mode="json", exclude_unset=True)
+        return chosen
+    return dict(options or {})
