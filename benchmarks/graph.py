@@ -254,9 +254,10 @@ class _Model:
         self.env.run(simpy.AllOf(self.env, self.slots))
 
     def _random_works(self, count: int) -> Iterator[Work]:
+        draws = random.Random(self.setting.seed)  # its own: settings that differ in sizes only get the same jobs
         for _ in itertools.repeat(None, count):
-            mode = self.random.choice(self.setting.modes)
-            parts = max(1, round(self.random.gammavariate(4, self.setting.mean_parts / 4)))
+            mode = draws.choice(self.setting.modes)
+            parts = max(1, round(draws.gammavariate(4, self.setting.mean_parts / 4)))
             yield Work(mode=mode, parts=parts, decoded=parts, sampled=parts + 1)
 
     def _slot(self, device: _Device) -> Events:

@@ -31,6 +31,7 @@ from cluster.storage import Place, open_folder
 from cluster.work import Failure, Work
 
 OK, COULD_NOT_RUN, SOME_FAILED = 0, 1, 3
+JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what `ray job submit` sets for the program that it runs
 LIMITS = InputLimits()
 FILES_AT_ONCE = 16
 
@@ -50,6 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     source, output = Place.of(options.input), Place.of(options.output)
+    if JOB_VARIABLE in os.environ and output.is_local and not Path(options.output).is_absolute():
+        raise PromptError(
+            f"OUTPUT is the relative path {options.output}, and a submitted job runs in a copy of the working "
+            "directory that Ray removes; give an absolute path that every machine sees, or a URI"
+        )
     if source == output:
         raise PromptError(f"INPUT and OUTPUT are both {source.address}; results would be taken for inputs")
     open_folder(output)

@@ -1,7 +1,6 @@
 """Folders and files of a batch job, on this machine or wherever `pyarrow.fs` has a URI for (S3, GCS, HDFS)."""
 
 import posixpath
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -65,11 +64,6 @@ class Place:
             [name for name, kind in names if kind is FileType.File],
             [name for name, kind in names if kind is FileType.Directory],
         )
-
-    def exists(self) -> bool:
-        """Whether there is a file or a folder."""
-        files, path = self._open(PromptError)
-        return bool(files.get_file_info(path).type is not FileType.NotFound)
 
     def read(self, limits: InputLimits | None = None, *, field: str = "file") -> bytes:
         """The whole file.
@@ -158,16 +152,6 @@ def open_folder(place: Place) -> Folder:
         OutputError: it cannot be made or opened.
     """
     return OutputFolder(Path(place.address)) if place.is_local else RemoteFolder(place)
-
-
-def subfolders_with(place: Place, file: str) -> Sequence[str]:
-    """Names of the folders inside that hold a file of this name; none where the place itself is not there."""
-    if not place.exists():
-        return ()
-    files, path = place._open(PromptError)
-    found = files.get_file_info(FileSelector(path, recursive=True))
-    wanted = [info.path for info in found if info.base_name == file and info.type is FileType.File]
-    return sorted(posixpath.basename(posixpath.dirname(name)) for name in wanted)
 
 
 def _reason(error: Exception) -> str:

@@ -234,6 +234,17 @@ def test_a_batch_that_cannot_run_says_why(
     assert message in capsys.readouterr().err
 
 
+def test_a_submitted_job_s_results_do_not_go_to_the_copy_that_ray_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    monkeypatch.chdir(tmp_path)
+    assert main([str(tmp_path), "out"]) == COULD_NOT_RUN
+    assert "give an absolute path" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_batch_of_refused_items_alone_needs_no_ray(tmp_path: Path) -> None:
     manifest = tmp_path / "all.jsonl"
     manifest.write_text('{"id": "a", "image": "a.png", "options": {"sed": 1}}\n{"id": 5}\n')
