@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import subprocess
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -134,7 +135,7 @@ def test_the_vm_cluster_passes_ray_s_own_schema() -> None:
 
 def test_the_dashboard_asks_for_metrics_that_the_service_has() -> None:
     dashboard = json.loads((ROOT / "cluster" / "grafana-dashboard.json").read_text())
-    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
     asked = set(re.findall(r"\bapg_\w+", " ".join(queries)))
     text = exposition(Readings(totals=EVERY_TOTAL, by_status={}, oldest_queued_at=None)).decode()
     families = list(text_string_to_metric_families(text))
@@ -181,6 +182,13 @@ def test_the_dockerfile_copies_files_that_are_there_and_drops_root() -> None:
     users = [rest for word, rest in instructions() if word == "USER"]
     assert users == ["ray", "ray"]
     assert sum(word == "HEALTHCHECK" for word, _ in instructions()) == 2
+
+
+def test_both_images_have_every_package_whose_commands_apg_loads() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = {name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
+    copied = [rest for word, rest in instructions() if word == "COPY"]
+    assert all(copied.count(f"{name} {name}") == 2 for name in packages)
 
 
 def test_every_command_of_the_dockerfile_is_shell_that_parses() -> None:
