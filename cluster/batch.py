@@ -29,6 +29,7 @@ from cluster.progress import BatchProgress
 from cluster.results import Outcome, finished, write_outcomes
 from cluster.storage import Place, open_folder
 from cluster.work import Failure, Work
+from deployments.commands import RAY_ENVIRONMENT
 
 OK, COULD_NOT_RUN, SOME_FAILED = 0, 1, 3
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what `ray job submit` sets for the program that it runs
@@ -114,9 +115,8 @@ def _generated(works: Sequence[Work], options: argparse.Namespace, output: Place
     if not works:
         return
     address = os.environ.get("RAY_ADDRESS")
-    if address is None:  # Ray reads this when it is imported: our own instance listens on the loopback address only
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address is None:  # our own Ray is set up as the service's is; Ray reads these when it is imported
+        os.environ.update({**RAY_ENVIRONMENT, **os.environ})
     import ray
     from ray.exceptions import RayError
 
