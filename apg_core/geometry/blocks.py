@@ -64,6 +64,14 @@ class Plateau:
         clamped = np.mean(magnitudes >= 0.85 * top) > 0.3
         return float(_FEELS_SURFACE * np.median(magnitudes)) if clamped else np.inf
 
+    def felt_from(self, slope: float) -> float:
+        """Distance at which a surface with this slope makes itself felt, at least; 0 for a field that is not clamped.
+
+        Fields flatten towards their plateau, so they leave it further out than a straight line would.
+        """
+        edge = min(self.outside, self.inside)
+        return edge / slope if np.isfinite(edge) else 0.0
+
     def near(self, values: Float[np.ndarray, "*shape"], reach: float) -> Bool[np.ndarray, "*shape"]:
         """Where values say that the surface is within `reach` (in units of the field)."""
         return (values > -min(reach, self.outside)) & (values < min(reach, self.inside))

@@ -20,6 +20,8 @@ _REACH = np.sqrt(3) / 2
 # How far linear interpolation may be off, in blocks, and a sample still be taken where it is needed.
 _DOUBT = 0.5
 _COARSE_BLOCKS = 32
+# Nor is any further from a corner or the middle than this, in blocks.
+_FELT_REACH = np.sqrt(5) / 4
 
 
 def narrow_band(field: Field, grid: Grid, *, coarse: int = _COARSE_BLOCKS) -> NarrowBand:
@@ -32,8 +34,11 @@ def narrow_band(field: Field, grid: Grid, *, coarse: int = _COARSE_BLOCKS) -> Na
     The field counts as outside on the faces of the cube, so a shape that reaches them is closed there too.
     """
     samples = Samples(field, grid)
-    stride = max(1, grid.resolution // coarse)
+    stride = 2 * max(1, grid.resolution // coarse)
     blocks, slope, plateau = _coarse_blocks(samples, stride)
+    if not _is_felt(slope, plateau, stride * grid.spacing):  # else blocks twice as wide will do
+        stride //= 2
+        blocks, slope, plateau = _coarse_blocks(samples, stride)
     while stride > 2:
         stride //= 2
         blocks, slope = _divided(samples, blocks, stride, slope=slope, plateau=plateau)
@@ -68,9 +73,15 @@ def _coarse_blocks(samples: Samples, stride: int) -> tuple[Blocks, float, Platea
     flipped = (middle > 0) != (blocks.values[seems_empty, 0, 0, 0] > 0)
     may_hold[seems_empty] = flipped | plateau.near(middle, np.inf)
     blocks = blocks[may_hold]
-    if stride > 1:
+    slope = blocks.steepest(grid, stride, np.inf)
+    if stride > 1 and not _is_felt(slope, plateau, width):
         samples.take(foreseen(grid, blocks, stride // 2)[0])
-    return blocks, blocks.steepest(grid, stride, np.inf), plateau
+    return blocks, slope, plateau
+
+
+def _is_felt(slope: float, plateau: Plateau, width: float) -> bool:
+    """Whether a clamped field leaves its plateau so early that a surface anywhere in a block of this width shows."""
+    return plateau.felt_from(slope) >= _FELT_REACH * width
 
 
 def _divided(samples: Samples, blocks: Blocks, half: int, *, slope: float, plateau: Plateau) -> tuple[Blocks, float]:
