@@ -1,7 +1,7 @@
 """The deployment between surfaces, latents and meshes.
 
-The surface is extracted here, not in the mesh workers: the narrow band is by far the largest value of a generation,
-and it is on this device already when `diso` wants it.
+The surface is extracted here, not in the mesh workers: the narrow band is as large as the mesh that comes of it, so
+sending it would add a hop (`benchmarks.hop`), and it is on this device already when `diso` wants it.
 """
 
 import asyncio
