@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from apg_core.cli import OK, Subparsers, add_option_flags, chosen_options
+from apg_core.cli import INTERRUPTED, OK, Subparsers, add_option_flags, chosen_options
 from apg_core.protocol.prompt import Mode
 
 
@@ -39,15 +39,23 @@ def _evaluate(options: argparse.Namespace) -> int:
     pipeline = load_pipeline(options.preset, options.device)
     console = Console(file=sys.stdout)
 
-    def tell(result: Result) -> None:
+    def take(result: Result) -> None:
+        results.append(result)
         found = "failed" if result.scores is None else f"part IoU {result.scores.part_iou:.2f}"
         console.print(f"{result.mode} {result.name}: {found}, {result.seconds:.1f} s", highlight=False)
 
     summaries: dict[str, dict[str, float]] = {}
+    interrupted = False
     for mode in options.modes:
-        results = evaluate(pipeline, cases, mode=mode, options=chosen, on_result=tell)
+        results: list[Result] = []
+        try:
+            evaluate(pipeline, cases, mode=mode, options=chosen, on_result=take)
+        except KeyboardInterrupt:
+            interrupted = True  # what was measured is worth keeping
         summaries[mode] = write_report(results, cases, options.output / mode)
-    if options.reconstruction:
+        if interrupted:
+            break
+    if options.reconstruction and not interrupted:
         summaries["autoencoder"] = reconstruct(pipeline, cases)
     console.print(table(summaries))
-    return OK
+    return INTERRUPTED if interrupted else OK
