@@ -7,6 +7,7 @@ own and stops it.
 import argparse
 import json
 import os
+import re
 import signal
 import socket
 import statistics
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -50,8 +51,9 @@ class Measured:
     first_part: float
     step: float
     cancel: list[float]
-    memory_warm: int
-    memory_end: int
+    memory_warm: dict[str, int]
+    """Private memory of each deployment's replicas."""
+    memory_end: dict[str, int]
 
 
 @contextmanager
@@ -74,11 +76,12 @@ def running_service(preset: str) -> Iterator[tuple[str, psutil.Process]]:
             _await_ready(f"http://127.0.0.1:{port}", process, folder / "log")
             yield f"http://127.0.0.1:{port}", process
         finally:
-            family = [process, *process.children(recursive=True)]
-            process.send_signal(signal.SIGINT)
-            _, left = psutil.wait_procs(family, timeout=60)
-            for one in left:
-                one.kill()
+            with suppress(psutil.NoSuchProcess):
+                family = [process, *process.children(recursive=True)]
+                process.send_signal(signal.SIGINT)
+                _, left = psutil.wait_procs(family, timeout=60)
+                for one in left:
+                    one.kill()
 
 
 def measure(preset: str) -> Measured:
@@ -115,12 +118,18 @@ def main() -> int:
         serial = sum(measured.alone[:count])
         gain = f"{seconds:.2f} s, serial {serial:.2f} s: {serial / seconds:.2f} x"
         lines.append((f"{count} jobs together", gain, "1.5 x" if count == max(TOGETHER) else ""))
-    growth = measured.memory_end - measured.memory_warm
+    warm, end = measured.memory_warm, measured.memory_end
+    growth = {name: end[name] - warm[name] for name in warm}
+    most = max(growth, key=lambda name: growth[name])
     lines += [
         ("time to first part", f"{measured.first_part:.2f} s", ""),
         ("cancel, worst of 5", f"{max(measured.cancel):.2f} s", f"one step + 0.5 s = {measured.step + 0.5:.2f} s"),
-        (f"memory after {MEMORY_WARM} jobs", f"{measured.memory_warm / 2**20:.0f} MiB", ""),
-        (f"growth to {MEMORY_JOBS} jobs", f"{growth / 2**20:+.0f} MiB", "none"),
+        (f"memory of the replicas after {MEMORY_WARM} jobs", f"{sum(warm.values()) / 2**20:.0f} MiB", ""),
+        (
+            f"growth to {MEMORY_JOBS} jobs",
+            f"{sum(growth.values()) / 2**20:+.0f} MiB, {most} {growth[most] / 2**20:+.0f} MiB",
+            "none",
+        ),
     ]
     print(f"preset {args.preset}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
     print("| what | measured | aim |\n|---|---|---|")
@@ -188,13 +197,14 @@ def _overhead(url: str, client: AutoPartGenClient) -> tuple[list[float], list[fl
     return submit, status
 
 
-def _memory(process: psutil.Process) -> int:
-    """Proportional memory of the replicas: of their shared pages, each counts its share."""
-    total = 0
+def _memory(process: psutil.Process) -> dict[str, int]:
+    """Private memory of each deployment's replicas; what they share, they do not each hold."""
+    total: dict[str, int] = {}
     for one in process.children(recursive=True):
         try:
-            if "ServeReplica" in " ".join(one.cmdline()):
-                total += one.memory_full_info().pss
+            named = re.search(r"replica:+autopartgen[:#](\w+)", " ".join(one.cmdline()), re.IGNORECASE)
+            if named:
+                total[named[1]] = total.get(named[1], 0) + one.memory_full_info().uss
         except psutil.NoSuchProcess:
             continue
     return total
