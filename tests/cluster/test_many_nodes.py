@@ -24,7 +24,12 @@ from tests.support.nodes import START_SECONDS, Nodes, running_nodes, until
 
 __all__ = ["postgres_uri"]
 
-pytestmark = [pytest.mark.graph, pytest.mark.http, pytest.mark.timeout(3600)]  # busy machines start Ray slowly
+pytestmark = [
+    pytest.mark.graph,
+    pytest.mark.http,
+    pytest.mark.timeout(3600),  # busy machines start Ray slowly
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),  # Ray's, of its search for free ports
+]
 
 ROOT = Path(__file__).parents[2]
 END_SECONDS = 900.0

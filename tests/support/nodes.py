@@ -1,5 +1,6 @@
 """A Ray cluster of several nodes on one machine: each has processes, an address and an object store of its own."""
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -90,6 +91,7 @@ class Nodes:
     def stop(self) -> None:
         """Stop what is left of it."""
         self._cluster.shutdown()
+        gc.collect()  # Ray's unclosed sockets are found now, not in somebody else's test
 
     def _add(self, **settings: object) -> None:
         self._added += 1
