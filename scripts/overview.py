@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-SHOWN = ("chair", "robot", "lamp", "teddy")
+SHOWN = ("chair", "teddy", "lamp", "snowman")
 PICTURE = Path("docs/images/overview.png")
-COLOURS = 128
+PANEL = 280
+"""Pixels of a panel; a preview has three."""
 
 
 def main() -> None:
     """Stack the previews and put the picture in place."""
-    previews = [np.asarray(Image.open(f"outputs/demo/{name}/preview.png").convert("RGB")) for name in SHOWN]
-    stacked = Image.fromarray(np.concatenate(previews)).quantize(COLOURS)
+    previews = [Image.open(f"outputs/demo/{name}/preview.png").convert("RGB") for name in SHOWN]
+    rows = [np.asarray(preview.resize((3 * PANEL, PANEL), Image.Resampling.LANCZOS)) for preview in previews]
+    stacked = Image.fromarray(np.concatenate(rows))
     temporary = PICTURE.with_suffix(".tmp")
     stacked.save(temporary, "PNG", optimize=True)
     temporary.replace(PICTURE)
