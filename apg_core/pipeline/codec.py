@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from apg_core.geometry.field import narrow_band
 from apg_core.geometry.lattice import Grid, NarrowBand
@@ -12,6 +13,7 @@ from apg_core.protocol.options import DecodeOptions
 
 QUERIES_AT_ONCE_CPU = 8_192  # the widest activations stay within a core's cache
 QUERIES_AT_ONCE_GPU = 262_144
+QUERIES_MULTIPLE = 512  # torch on CPU keeps about a megabyte for every number of rows that it has met
 
 
 class ShapeCodec:
@@ -38,7 +40,9 @@ class ShapeCodec:
         context = self._vae.field_context(torch.tensor(latent, device=self._device)[None])
 
         def field(queries: np.ndarray) -> np.ndarray:
-            chunks = torch.split(torch.tensor(queries, device=self._device), self._queries_at_once)
-            return torch.cat([self._vae.field(context, chunk[None])[0].float() for chunk in chunks]).cpu().numpy()
+            padded = F.pad(torch.tensor(queries, device=self._device), (0, 0, 0, -len(queries) % QUERIES_MULTIPLE))
+            chunks = torch.split(padded, self._queries_at_once)
+            values = torch.cat([self._vae.field(context, chunk[None])[0].float() for chunk in chunks])
+            return values[: len(queries)].cpu().numpy()
 
         return narrow_band(field, Grid(options.grid_size))
