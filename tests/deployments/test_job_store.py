@@ -3,7 +3,6 @@
 import dataclasses
 import threading
 import uuid
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -439,25 +438,6 @@ def test_what_was_written_is_there_for_another_process(service: Service, databas
     other = Database(database_url)
     assert JobStore(other).get(job.id, "ann") == dataclasses.replace(job)
     other.close()
-
-
-def test_a_database_that_cannot_be_opened_is_a_store_error(tmp_path: Path) -> None:
-    for url in (
-        f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}",
-        "postgresql+psycopg://nobody@127.0.0.1:1/none",
-    ):
-        database = Database(url)
-        with pytest.raises(StoreError):
-            JobStore(database).ping()
-        database.close()
-
-
-def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path) -> None:
-    (tmp_path / "jobs.db").write_bytes(b"not a database" * 100)
-    database = Database(f"sqlite:///{tmp_path / 'jobs.db'}")
-    with pytest.raises(StoreError):
-        schema.prepare(database)
-    database.close()
 
 
 def _together(count: int, work: object) -> None:
