@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     for stage in (pool, dit, tune):
         stage.add_argument("--pool", type=Path, required=True, help="folder of prepared objects")
     vae.add_argument("--decoder-only", action="store_true", help="leave the encoder, and so the latents, as they are")
+    dit.add_argument("--seed", type=int, default=1, help="another one for a run that goes on from earlier weights")
     dit.add_argument("--compile", action="store_true", help="compile the blocks: faster steps, needs a C++ compiler")
     pool.add_argument("--chunks", type=int, default=40, help="chunks of 256 objects")
     for stage in (tune, ship):
@@ -85,6 +86,7 @@ def _run(args: argparse.Namespace) -> None:
             scale=latent_scale(args.folder, pool=args.pool / "trained", start=args.start),
             empty=empty_latent(trained_vae(args.vae), SURFACE_POINTS),
             batch=args.batch,
+            seed=args.seed,
             start=args.start,
             compiled=args.compile,
         )
