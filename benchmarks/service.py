@@ -156,17 +156,13 @@ def _first_part(client: AutoPartGenClient) -> tuple[float, float]:
     """Seconds from submission to the first part, and of one denoising step of it."""
     started = time.perf_counter()
     job = client.submit(image=PICTURE, options={**SHARED, "max_parts": 1})  # type: ignore[dict-item]
-    sampling = 0.0
-    first = 0.0
+    reached: dict[str | None, float] = {}
     for event in client.events(job.id):
         now = time.perf_counter() - started
-        if event.stage == "part" and not sampling:
-            sampling = now
-        if event.stage == "mesh" and sampling > 0:
-            sampling = -(now - sampling)
+        reached.setdefault(event.stage, now)
         if event.part is not None:
-            first = now
-    return first, -sampling / 50
+            reached.setdefault("accepted", now)
+    return reached["accepted"], (reached["mesh"] - reached["part"]) / int(SHARED["num_inference_steps"])
 
 
 def _cancel(client: AutoPartGenClient, seed: int) -> float:

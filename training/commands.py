@@ -39,17 +39,15 @@ def _evaluate(options: argparse.Namespace) -> int:
     pipeline = load_pipeline(options.preset, options.device)
     console = Console(file=sys.stdout)
 
-    def take(result: Result) -> None:
-        results.append(result)
-        found = "failed" if result.scores is None else f"part IoU {result.scores.part_iou:.2f}"
-        console.print(f"{result.mode} {result.name}: {found}, {result.seconds:.1f} s", highlight=False)
-
     summaries: dict[str, dict[str, float]] = {}
     interrupted = False
     for mode in options.modes:
         results: list[Result] = []
         try:
-            evaluate(pipeline, cases, mode=mode, options=chosen, on_result=take)
+            for result in evaluate(pipeline, cases, mode=mode, options=chosen):
+                results.append(result)
+                found = "failed" if result.scores is None else f"part IoU {result.scores.part_iou:.2f}"
+                console.print(f"{result.mode} {result.name}: {found}, {result.seconds:.1f} s", highlight=False)
         except KeyboardInterrupt:
             interrupted = True  # what was measured is worth keeping
         summaries[mode] = write_report(results, cases, options.output / mode)

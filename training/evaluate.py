@@ -5,7 +5,7 @@ The pipeline is the one that users run; nothing here knows how it was trained.
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -90,17 +90,12 @@ def evaluate(
     *,
     mode: Mode,
     options: GenerationOptions | None = None,
-    on_result: Callable[[Result], None] = lambda _: None,
-) -> list[Result]:
-    """Generate each case's parts and score them; a case that fails is a result too."""
-    results = []
+) -> Iterator[Result]:
+    """Generate each case's parts and score them, one after the other; a case that fails is a result too."""
     chosen = (options or GenerationOptions()).model_copy()
     chosen = chosen.with_defaults({"show_progress": False, "preview": False})
     for case in cases:
-        result = _one(pipeline, case, mode, chosen)
-        on_result(result)
-        results.append(result)
-    return results
+        yield _one(pipeline, case, mode, chosen)
 
 
 def _one(pipeline: Pipeline, case: Case, mode: Mode, options: GenerationOptions) -> Result:

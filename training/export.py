@@ -7,12 +7,10 @@ from pathlib import Path
 import torch
 import yaml
 from safetensors.torch import save_file
-from torch import Tensor, nn
 
-from apg_core.models.image_encoder import ImageEncoder
-from apg_core.models.part_dit import PartDit
-from training.runs import averaged_weights, trained_vae
+from training.runs import trained_vae
 from training.sizes import LATENTS, SURFACE_POINTS, TINY_DIT, TINY_IMAGE_ENCODER, TINY_VAE
+from training.train_dit import trained_generator
 
 LICENCE = "Apache-2.0"
 
@@ -23,11 +21,8 @@ def export(*, vae: Path, dit: Path, preset: Path, own: Mapping[str, object]) -> 
     `own` is the file's `preset` section: guidance, thresholds and defaults that were chosen on validation.
     """
     preset.mkdir(parents=True, exist_ok=True)
-    networks: dict[str, nn.Module] = {
-        "vae": trained_vae(vae),
-        "dit": _loaded(PartDit(TINY_DIT), averaged_weights(dit, "dit.")),
-        "image_encoder": _loaded(ImageEncoder(TINY_IMAGE_ENCODER), averaged_weights(dit, "image_encoder.")),
-    }
+    generator = trained_generator(dit)
+    networks = {"vae": trained_vae(vae), "dit": generator.dit, "image_encoder": generator.image_encoder}
     for name, network in networks.items():
         halves = {
             key.removeprefix("backbone."): value.to(torch.float16).contiguous()
@@ -39,11 +34,6 @@ def export(*, vae: Path, dit: Path, preset: Path, own: Mapping[str, object]) -> 
         temporary.rename(preset / f"{name}.safetensors")
     content = sizes(scale=json.loads((dit / "latent_scale.json").read_text(encoding="utf-8"))) | {"preset": dict(own)}
     (preset / "preset.yaml").write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110))
-
-
-def _loaded(module: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
-    module.load_state_dict(weights)
-    return module
 
 
 def sizes(*, scale: float) -> dict[str, object]:

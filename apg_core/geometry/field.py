@@ -17,15 +17,17 @@ _log = logging.getLogger(__name__)
 
 # No point of a block is further from its nearest corner than half its diagonal.
 _REACH = np.sqrt(3) / 2
+# Nor is any further than this from the nearest of its corners and the middles of itself and its neighbours.
+_FELT_REACH = np.sqrt(5) / 4
 # How far linear interpolation may be off, in blocks, and a sample still be taken where it is needed.
 _DOUBT = 0.5
 _COARSE_BLOCKS = 32
-# Nor is any further from a corner or the middle than this, in blocks.
-_FELT_REACH = np.sqrt(5) / 4
 
 
 def narrow_band(field: Field, grid: Grid, *, coarse: int = _COARSE_BLOCKS) -> NarrowBand:
     """The cells that the zero level of `field` passes through, found from `coarse`^3 blocks downwards.
+
+    Where a clamped field is felt from far enough, an eighth as many blocks begin.
 
     A block is divided where its corners differ in sign or where one of them is nearer to the surface than the block
     is wide, judged by the steepest slope seen; where a field is clamped, also where it has left its plateau.

@@ -2,22 +2,21 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias, Unpack
+from typing import Self, Unpack
 
 import httpx
 from httpx_sse import connect_sse
 
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus
+from clients.async_jobs import OnEvent
 from clients.errors import WaitTimeoutError
 from clients.files import wanted, write_artifact
 from clients.http.calls import STREAM_TIMEOUT, TIMEOUT, Call, Calls, Flow, Result, headers_of
 from clients.http.retries import RETRIES, Outcome
 from clients.submission import Inputs
-
-OnEvent: TypeAlias = Callable[[Event], None]
 
 
 class AutoPartGenClient:

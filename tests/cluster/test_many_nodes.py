@@ -20,7 +20,8 @@ from sqlalchemy import create_engine, text
 from clients import AutoPartGenClient
 from tests.support.databases import postgres_uri
 from tests.support.inputs import box_glb, png
-from tests.support.nodes import START_SECONDS, Nodes, running_nodes, until
+from tests.support.nodes import START_SECONDS, Nodes, running_nodes
+from tests.support.waiting import until
 
 __all__ = ["postgres_uri"]
 

@@ -5,8 +5,7 @@ import signal
 import socket
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -15,20 +14,12 @@ import pytest
 import yaml
 
 from clients import AutoPartGenClient
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 600.0
 STOP_SECONDS = 90.0
 LEASE_SECONDS = 4
-
-
-def until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
-    """Ask again and again until it is so; fail after the deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {what}")
-        time.sleep(0.05)
 
 
 class RunningService:

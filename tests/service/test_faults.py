@@ -12,12 +12,13 @@ import httpx
 import numpy as np
 import pytest
 import trimesh
-from conftest import RunningService, until
+from conftest import RunningService
 from httpx_sse import connect_sse
 
 from apg_core.protocol.job import Event, Job, ProblemError
 from clients import AutoPartGenClient
 from tests.support.inputs import png
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.http, pytest.mark.graph]
 

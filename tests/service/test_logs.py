@@ -4,9 +4,10 @@ import json
 
 import httpx
 import pytest
-from conftest import RunningService, until
+from conftest import RunningService
 
 from tests.support.inputs import png
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.http, pytest.mark.graph]
 

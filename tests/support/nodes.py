@@ -2,8 +2,7 @@
 
 import gc
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,15 +29,6 @@ ENVIRONMENT = {
     "RAY_raylet_start_wait_time_s": "300",
     "RAY_worker_niceness": "0",
 }
-
-
-def until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
-    """Ask again and again until it is so; fail after the deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {what}")
-        time.sleep(0.1)
 
 
 class Nodes:
