@@ -50,7 +50,7 @@ def whole_field(points: np.ndarray) -> np.ndarray:
     solids += [((x, -0.25, z), (0.09, 0.78, 0.09)) for x in (-0.8, 0.8) for z in (-0.45, 0.45)]
     values = []
     for centre, half in solids:
-        beyond = np.abs(points - np.float32(centre)) - np.float32(half)
+        beyond = np.abs(points - np.array(centre, np.float32)) - np.array(half, np.float32)
         values.append(np.linalg.norm(np.maximum(beyond, 0), axis=1) + np.minimum(beyond.max(axis=1), 0))
     return (80 * np.clip(-np.min(values, axis=0), -0.1, 0.1)).astype(np.float32)
 
@@ -83,7 +83,7 @@ def _decode_rows() -> list[Row]:
     each = {size: _seconds_a_query(*network) for size, network in networks.items()}
     measured = []
     for name, field in (("a part", part_field), ("a whole object", whole_field)):
-        asked = [_queries(way, field) for way in (plain_surface, our_surface)]
+        asked = _queries(plain_surface, field), _queries(our_surface, field)
         geometry = [_seconds(lambda way=way, field=field: way(field)) for way in (plain_surface, our_surface)]
         measured.append(Row(f"field queries, {name}, 256", *asked, ""))
         for size, seconds in each.items():
@@ -105,11 +105,11 @@ def _seconds_a_query(config: ShapeVaeConfig, latents: int) -> float:
 def _memory_rows() -> list[Row]:
     if not Path("/proc/self/status").exists():
         return []
-    peaks = [
+    plain, ours = (
         float(subprocess.run([sys.executable, "-m", __name__, way], capture_output=True, text=True, check=True).stdout)
         for way in ("plain", "ours")
-    ]
-    return [Row("peak memory of decode and surface, 256, without the network", *peaks, "MB")]
+    )
+    return [Row("peak memory of decode and surface, 256, without the network", plain, ours, "MB")]
 
 
 def _extraction_rows() -> list[Row]:
@@ -119,16 +119,16 @@ def _extraction_rows() -> list[Row]:
         dense, _ = band.dense(crop=False)
         took["plain"].append(_seconds(lambda dense=dense: marching_cubes(-dense, 0.0)))
         took["ours"].append(_seconds(lambda band=band: extract_surface(band, backend="libigl")))
-    growth = [seconds[1] / seconds[0] for seconds in took.values()]
+    plain, ours = took["plain"], took["ours"]
     return [
-        Row("surface extraction, 512", took["plain"][1], took["ours"][1], "s"),
-        Row("surface extraction, 512 over 256", *growth, "times"),
+        Row("surface extraction, 512", plain[1], ours[1], "s"),
+        Row("surface extraction, 512 over 256", plain[1] / plain[0], ours[1] / ours[0], "times"),
     ]
 
 
 def _overlap_rows() -> list[Row]:
     one = our_surface(part_field)
-    other = TriangleMesh(one.vertices + np.float32([0.1, 0.02, 0]), one.faces)
+    other = TriangleMesh(one.vertices + np.array([0.1, 0.02, 0], np.float32), one.faces)
     plain = _seconds(lambda: _set_overlap(one, other))
     ours = _seconds(lambda: overlap(SurfaceCells.of(one, RESOLUTION), SurfaceCells.of(other, RESOLUTION)))
     return [Row("overlap of two parts, 256", plain, ours, "s")]

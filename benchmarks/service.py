@@ -35,8 +35,10 @@ TOGETHER = (1, 2, 4, 8)
 PICTURE = Path("examples/image/teddy/image.png")
 MEMORY_JOBS, MEMORY_WARM = 100, 10
 # Denoising is what jobs share: a fine grid or a preview would measure something else.
-SHARED = {"max_parts": 3, "num_inference_steps": 50, "grid_size": 32, "preview": False, "duplicate_retries": 0}
-QUICK = {"max_parts": 1, "num_inference_steps": 2, "grid_size": 32, "preview": False}
+SMALL: dict[str, object] = {"best_of": 1, "grid_size": 32, "preview": False}
+JOB_STEPS = 50
+SHARED = SMALL | {"max_parts": 3, "num_inference_steps": JOB_STEPS, "duplicate_retries": 0}
+QUICK = SMALL | {"max_parts": 1, "num_inference_steps": 2}
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def _first_part(client: AutoPartGenClient) -> tuple[float, float]:
         reached.setdefault(event.stage, now)
         if event.part is not None:
             reached.setdefault("accepted", now)
-    return reached["accepted"], (reached["mesh"] - reached["part"]) / int(SHARED["num_inference_steps"])
+    return reached["accepted"], (reached["mesh"] - reached["part"]) / JOB_STEPS
 
 
 def _cancel(client: AutoPartGenClient, seed: int) -> float:

@@ -28,7 +28,7 @@ from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, R
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, DecodeOptions, GenerationOptions
 from benchmarks.graph import Mode, StageTimes, Work
-from benchmarks.service import PICTURE, SHARED
+from benchmarks.service import JOB_STEPS, PICTURE, SHARED
 
 # A call of a deployment with arrays of a few hundred KB, and a transaction of SQLite.
 CALL_SECONDS, STORE_SECONDS = 0.008, 0.003
@@ -99,9 +99,12 @@ class _TimedStages(LocalStages):
     async def encode_surface(self, surface: Surface, posterior_seed: int | None) -> LatentArray:
         return self.clock("encode", lambda: self.codec.encode(surface, posterior_seed=posterior_seed))
 
-    async def sample_latent(self, request: LatentRequest, on_step: OnStep | None) -> LatentArray:
-        self.requests.append(request)
-        return self.clock("sample", lambda: self.sampler.sample(request, on_step=on_step))
+    async def sample_latents(self, requests: Sequence[LatentRequest], on_step: OnStep | None) -> Sequence[LatentArray]:
+        self.requests.extend(requests)
+        return self.clock("sample", lambda: self.sampler.sample_together(requests, on_step=on_step))
+
+    async def measure_agreement(self, latents: Sequence[LatentArray]) -> Sequence[float]:
+        return self.clock("agreement", lambda: self.codec.agreement(latents))
 
     async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
         band = self.clock("decode", lambda: self.codec.decode(latent, options))
@@ -125,8 +128,7 @@ def measure(preset: str = "tiny", *, jobs: int = 8) -> MeasuredStages:
     times = StageTimes(
         step=step, row=row, call=CALL_SECONDS, store=STORE_SECONDS, **{name: clock.mean(name) for name in stages}
     )
-    steps = int(SHARED["num_inference_steps"])
-    return MeasuredStages(cores=os.cpu_count() or 1, steps=steps, times=times, works=works)
+    return MeasuredStages(cores=os.cpu_count() or 1, steps=JOB_STEPS, times=times, works=works)
 
 
 def _jobs(pipeline: Pipeline, count: int) -> tuple[_Clock, list[LatentRequest], list[Work]]:

@@ -66,8 +66,11 @@ class SharedStages:
     async def encode_surface(self, surface: Surface, posterior_seed: int | None) -> LatentArray:
         return await self._on_codec_thread(partial(self.codec.encode, surface, posterior_seed=posterior_seed))
 
-    async def sample_latent(self, request: LatentRequest, on_step: OnStep | None) -> LatentArray:
-        return await self.sampler.sample(request, on_step=on_step)
+    async def sample_latents(self, requests: Sequence[LatentRequest], on_step: OnStep | None) -> Sequence[LatentArray]:
+        return await self.sampler.sample_together(requests, on_step=on_step)
+
+    async def measure_agreement(self, latents: Sequence[LatentArray]) -> Sequence[float]:
+        return await self._on_codec_thread(partial(self.codec.agreement, latents))
 
     async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
         band = await self._on_codec_thread(partial(self.codec.decode, latent, options))

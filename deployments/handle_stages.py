@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, cast
 
-import numpy as np
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
@@ -81,9 +80,13 @@ class HandleStages:
         """See `Stages`."""
         return await self._call("codec", self.handles.shape_codec.encode.remote, surface, posterior_seed)
 
-    async def sample_latent(self, request: LatentRequest, on_step: OnStep | None) -> LatentArray:
+    async def sample_latents(self, requests: Sequence[LatentRequest], on_step: OnStep | None) -> Sequence[LatentArray]:
         """See `Stages`."""
-        return await self._patiently("sample", lambda: self._sample(request, on_step))
+        return await self._patiently("sample", lambda: self._sample(requests, on_step))
+
+    async def measure_agreement(self, latents: Sequence[LatentArray]) -> Sequence[float]:
+        """See `Stages`."""
+        return await self._call("agreement", self.handles.shape_codec.agreement.remote, latents)
 
     async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
         """See `Stages`."""
@@ -113,19 +116,19 @@ class HandleStages:
         package = self.handles.mesh_worker.package.remote
         return await self._call("package", package, ending, prompt, options, provenance, whole)
 
-    async def _sample(self, request: LatentRequest, on_step: OnStep | None) -> LatentArray:
+    async def _sample(self, requests: Sequence[LatentRequest], on_step: OnStep | None) -> Sequence[LatentArray]:
         sample = self.handles.part_sampler.options(stream=True).sample
-        stream = cast("DeploymentResponseGenerator[Any]", sample.remote(request))
+        stream = cast("DeploymentResponseGenerator[Any]", sample.remote(requests))
         try:
             async for item in stream:
-                if isinstance(item, np.ndarray):
+                if isinstance(item, list):
                     return item
                 if on_step is not None:
                     on_step(*item)
         except asyncio.CancelledError:
             stream.cancel()  # type: ignore[no-untyped-call]
             raise
-        raise UnavailableError("the sampler ended a stream without a latent")
+        raise UnavailableError("the sampler ended a stream without its latents")
 
     async def _call(self, stage: str, remote: Callable[..., Awaitable[Result]], *arguments: object) -> Result:
         return await self._patiently(stage, lambda: _cancellable(remote(*arguments)))

@@ -1,7 +1,7 @@
 """The deployment that samples latents; the trajectories of all jobs in it share each denoising step."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 
@@ -46,14 +46,14 @@ class PartSampler:
         core.sample(warm_up)
         self._shared = SharedSampler(core, max_rows=models.sampler_rows)
 
-    async def sample(self, request: LatentRequest) -> AsyncIterator[Step | LatentArray]:
-        """Steps taken and steps in all, now and then; at the end the latent.
+    async def sample(self, requests: Sequence[LatentRequest]) -> AsyncIterator[Step | list[LatentArray]]:
+        """Steps taken and steps in all, now and then; at the end the latents.
 
-        A caller that stops listening ends its trajectory before the next step.
+        A caller that stops listening ends its trajectories before the next step.
         """
         steps: list[Step] = []
         sampled = asyncio.create_task(
-            self._shared.sample(request, on_step=lambda taken, total: steps.append((taken, total)))
+            self._shared.sample_together(requests, on_step=lambda taken, total: steps.append((taken, total)))
         )
         try:
             while not (await asyncio.wait([sampled], timeout=STEP_SECONDS))[0]:

@@ -5,6 +5,7 @@ sending it would add a hop (`benchmarks.hop`), and it is on this device already 
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from apg_core.geometry.surface import Surface, zero_surface
 from apg_core.pipeline.codec import ShapeCodec as CoreCodec
@@ -39,6 +40,11 @@ class ShapeCodec:
         async with self._device:
             band = await asyncio.to_thread(self._codec.decode, latent, options)
         return await asyncio.to_thread(self._meshes.extract, band, options)
+
+    async def agreement(self, latents: Sequence[LatentArray]) -> list[float]:
+        """How alike each latent's shape is to those of the others."""
+        async with self._device:
+            return await asyncio.to_thread(self._codec.agreement, latents)
 
     def ready(self) -> bool:
         """Whether the network has run once: it has, once this can be asked."""

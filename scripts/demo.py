@@ -39,9 +39,9 @@ def main() -> int:
     empty = []
     with service(OUTPUT / "service.log"), AutoPartGenClient(ADDRESS) as client:
         for folder in sorted(path for path in EXAMPLES.glob("*/*") if path.is_dir()):
-            inputs = {kind: next(iter(sorted(folder.glob(f"{kind}.*"))), None) for kind in ("image", "mesh", "mask")}
-            say(f"\n{folder.name}: {', '.join(path.name for path in inputs.values() if path)}")
-            job = client.generate(**inputs, output_dir=OUTPUT / folder.name, on_event=tell)
+            image, mesh, mask = (next(folder.glob(f"{kind}.*"), None) for kind in ("image", "mesh", "mask"))
+            say(f"\n{folder.name}: {', '.join(path.name for path in (image, mesh, mask) if path)}")
+            job = client.generate(image=image, mesh=mesh, mask=mask, output_dir=OUTPUT / folder.name, on_event=tell)
             say(f"  {job.parts_done} parts ({job.stop_reason}) in {OUTPUT / folder.name}")
             if not job.parts_done:
                 empty.append(folder.name)

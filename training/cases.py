@@ -1,6 +1,6 @@
 """What an evaluation runs on: procedural splits, and folders of objects whose parts are separate meshes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ from apg_core.protocol.arrays import Image, Labels
 from apg_core.protocol.mesh import TriangleMesh
 from training.objects.batch import ObjectBatch, distances
 from training.objects.draw import draw_objects
-from training.objects.families import TRAINED
+from training.objects.families import TRAINED, Family
 from training.objects.kept_out import KEPT_OUT
 from training.objects.render import Cameras, random_cameras, random_colours, render
 
@@ -78,7 +78,7 @@ def procedural(split: Split, count: int) -> Iterator[Case]:
     yield from _drawn(families, count, seed=seed)
 
 
-def _drawn(families: dict, count: int, *, seed: int) -> Iterator[Case]:
+def _drawn(families: Mapping[str, Family], count: int, *, seed: int) -> Iterator[Case]:
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     for index in range(count):
         objects, names = draw_objects(families, 1, rng=rng, turned=0.0)

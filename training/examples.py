@@ -35,6 +35,7 @@ def write_examples(folder: Path) -> None:
         place = folder / mode / case.name
         place.mkdir(parents=True, exist_ok=True)
         if "image" in mode:
+            assert case.image is not None
             Pictures.fromarray(case.image).save(place / "image.png", optimize=True)
         if "mask" in mode:
             assert case.mask is not None

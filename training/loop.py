@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 Metrics = dict[str, float]
 Batch = TypeVar("Batch", bound="DataclassInstance")
+Inner = TypeVar("Inner", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +81,10 @@ def make_optimizers(module: nn.Module, *, weight_decay: float) -> list[torch.opt
     ]
 
 
-class Run:
+class Run(Generic[Inner]):
     """One training run: owns the optimizers, the averaged weights, the clock and the files."""
 
-    def __init__(self, module: nn.Module, options: RunOptions) -> None:
+    def __init__(self, module: Inner, options: RunOptions) -> None:
         self.inner, self.options = module.to(options.device), options
         parallel = torch.distributed.is_initialized()
         # Not every batch uses every weight (pictures, history noise), so gradients are looked for.

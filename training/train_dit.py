@@ -53,6 +53,8 @@ class DenoisingBatch:
 class PartGenerator(nn.Module):
     """The denoiser with its image encoder; the forward pass is the training loss."""
 
+    alphas: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.dit = PartDit(TINY_DIT)
@@ -244,7 +246,7 @@ def train_dit(
     @torch.no_grad()
     def evaluate() -> Metrics:
         sampler = Sampler(held_out, scale=scale, empty=empty, seed=5)
-        model: PartGenerator = run.inner
+        model = run.inner
         parts = [float(model(on_device(sampler.parts(64), options.device))["total"]) for _ in range(3)]
         wholes = [float(model(on_device(sampler.wholes(64), options.device))["total"]) for _ in range(2)]
         return {"held_out_parts": float(np.mean(parts)), "held_out_wholes": float(np.mean(wholes))}

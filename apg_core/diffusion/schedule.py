@@ -18,6 +18,7 @@ class Solver(Protocol):
 
     timesteps: Tensor
     sigmas: Tensor
+    alphas_cumprod: Tensor
 
     def set_timesteps(self, steps: int) -> None:
         """Space this many steps over the schedule."""

@@ -164,22 +164,36 @@ def run(
     on_step: StepCallback | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Latents:
-    """The latent at the trajectory's end, in the denoiser's scale.
+    """The latent at the trajectory's end, in the denoiser's scale; see `run_together`."""
+    run_together(denoiser, [trajectory], on_step=on_step, cancelled=cancelled)
+    return trajectory.latents
 
-    `on_step` hears (steps taken, steps in all); `cancelled` is asked before every step.
+
+def run_together(
+    denoiser: PartDit,
+    trajectories: Sequence[Trajectory],
+    *,
+    on_step: StepCallback | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> None:
+    """Take all trajectories to their ends, in steps that they share.
+
+    `on_step` hears (steps taken, steps in all) of the slowest; `cancelled` is asked before every step.
 
     Raises:
         GenerationCancelled: `cancelled` said so.
         SamplingError: the network's output is not finite.
     """
     batch = TrajectoryBatch(denoiser)
-    batch.join(trajectory)
-    while not trajectory.done:
+    for trajectory in trajectories:
+        if not trajectory.done:
+            batch.join(trajectory)
+    slowest = min(trajectories, key=lambda trajectory: trajectory.position - trajectory.steps)
+    while batch.rows:
         if cancelled is not None and cancelled():
-            raise GenerationCancelled(f"cancelled at step {trajectory.position} of {trajectory.steps}")
-        error = batch.step().get(trajectory)
-        if error is not None:
-            raise error
+            raise GenerationCancelled(f"cancelled at step {slowest.position} of {slowest.steps}")
+        for error in batch.step().values():
+            if error is not None:
+                raise error
         if on_step is not None:
-            on_step(trajectory.position, trajectory.steps)
-    return trajectory.latents
+            on_step(slowest.position, slowest.steps)

@@ -6,7 +6,7 @@ which never wait, it runs to its end without an event loop.
 
 import time
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -14,9 +14,9 @@ import numpy as np
 from apg_core.geometry.normalise import Placement, normalise
 from apg_core.geometry.overlap import SurfaceCells
 from apg_core.pipeline.prepare import mask_regions
-from apg_core.pipeline.seeds import Draw, draw_seed
+from apg_core.pipeline.seeds import Draw, draw_seed, sample_seeds
 from apg_core.pipeline.session import Attempt, Outcome, PartSession
-from apg_core.pipeline.stages import HistoryNoise, OnStep, PartRequest, Stages, WholeRequest, magnitude
+from apg_core.pipeline.stages import HistoryNoise, LatentRequest, OnStep, PartRequest, Stages, WholeRequest, magnitude
 from apg_core.presets import Preset
 from apg_core.protocol.arrays import FeatureArray, LatentArray, RgbImage
 from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, PartFacts, StopReason
@@ -103,6 +103,12 @@ class _Seen:
     whole: FeatureArray | None = None
     regions: Sequence[FeatureArray] = ()
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    seed: int
+    latent: LatentArray
 
 
 async def generate(
@@ -207,7 +213,20 @@ class _Generation:
             steps=self.options.num_inference_steps,
             sigma_floor=self.options.sigma_floor,
         )
-        return await self.clock("whole", self.stages.sample_latent(request, self.sink.on_step()))
+        sampled = await self.clock("whole", self._sample(request))
+        return (await self._most_alike(sampled)).latent
+
+    async def _sample(self, request: LatentRequest) -> Sequence[_Sample]:
+        seeds = sample_seeds(request.seed, self.options.best_of)
+        requests = [replace(request, seed=seed) for seed in seeds]
+        latents = await self.stages.sample_latents(requests, self.sink.on_step())
+        return [_Sample(seed, latent) for seed, latent in zip(seeds, latents, strict=True)]
+
+    async def _most_alike(self, sampled: Sequence[_Sample]) -> _Sample:
+        if len(sampled) == 1:
+            return sampled[0]
+        latents = [sample.latent for sample in sampled]
+        return sampled[int(np.argmax(await self.clock("agreement", self.stages.measure_agreement(latents))))]
 
     async def _encode(self, mesh: TriangleMesh, surface: Draw, posterior: Draw, *, part: int) -> LatentArray:
         points = await self.clock(
@@ -252,11 +271,13 @@ class _Generation:
     ) -> tuple[Outcome, AcceptedPart | None, SurfaceCells]:
         await self.sink.stage(JobStage.PART, part=attempt.index, attempt=attempt.attempt)
         request = self._part_request(attempt, seen, whole, history, has_parts)
-        latent = await self.clock("part", self.stages.sample_latent(request, self.sink.on_step()))
-        if session.is_end(magnitude(latent)):
+        sampled = await self.clock("part", self._sample(request))
+        going_on = [sample for sample in sampled if not session.is_end(magnitude(sample.latent))]
+        if 2 * len(going_on) < len(sampled):
             return Outcome.END_OF_OBJECT, None, cells
+        chosen = await self._most_alike(going_on)
         await self.sink.stage(JobStage.MESH, part=attempt.index, attempt=attempt.attempt)
-        mesh = await self.clock("decode", self.stages.decode_mesh(latent, self.options))
+        mesh = await self.clock("decode", self.stages.decode_mesh(chosen.latent, self.options))
         if mesh.is_empty:
             return Outcome.EMPTY, None, cells
         overlap = await self.clock("overlap", self.stages.measure_overlap(mesh, cells))
@@ -267,7 +288,7 @@ class _Generation:
             index=attempt.index,
             label=attempt.label,
             attempt=attempt.attempt,
-            seed=attempt.seed,
+            seed=chosen.seed,
             overlap=overlap,
             notes=cleaned.notes,
         )

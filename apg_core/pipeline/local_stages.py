@@ -43,8 +43,11 @@ class LocalStages:
     async def encode_surface(self, surface: Surface, posterior_seed: int | None) -> LatentArray:
         return self.codec.encode(surface, posterior_seed=posterior_seed)
 
-    async def sample_latent(self, request: LatentRequest, on_step: OnStep | None) -> LatentArray:
-        return self.sampler.sample(request, on_step=on_step)
+    async def sample_latents(self, requests: Sequence[LatentRequest], on_step: OnStep | None) -> Sequence[LatentArray]:
+        return self.sampler.sample_together(requests, on_step=on_step)
+
+    async def measure_agreement(self, latents: Sequence[LatentArray]) -> Sequence[float]:
+        return self.codec.agreement(latents)
 
     async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
         return self.meshes.extract(self.codec.decode(latent, options), options)

@@ -1,6 +1,6 @@
 """The stage that samples latents: from requests in numpy to trajectories on the denoiser's device, and back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from apg_core.diffusion.guidance import GuidanceScales, GuidedInput, part_rows, whole_rows
 from apg_core.diffusion.schedule import Schedule
-from apg_core.diffusion.trajectories import StepCallback, Trajectory, run
+from apg_core.diffusion.trajectories import StepCallback, Trajectory, run_together
 from apg_core.models.part_dit import PartDit
 from apg_core.pipeline.stages import HistoryNoise, LatentRequest, PartRequest, WholeRequest
 from apg_core.protocol.arrays import FeatureArray, LatentArray
@@ -49,9 +49,19 @@ class PartSampler:
             GenerationCancelled: `cancelled` said so before a step.
             SamplingError: the network's output is not finite.
         """
-        trajectory = self.trajectory(request)
-        run(self.denoiser, trajectory, on_step=on_step, cancelled=cancelled)
-        return self.latent_of(trajectory)
+        return self.sample_together([request], on_step=on_step, cancelled=cancelled)[0]
+
+    def sample_together(
+        self,
+        requests: Sequence[LatentRequest],
+        *,
+        on_step: StepCallback | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> list[LatentArray]:
+        """The latent of each request, of trajectories that share their steps; errors are those of `sample`."""
+        trajectories = [self.trajectory(request) for request in requests]
+        run_together(self.denoiser, trajectories, on_step=on_step, cancelled=cancelled)
+        return [self.latent_of(trajectory) for trajectory in trajectories]
 
     def trajectory(self, request: LatentRequest) -> Trajectory:
         """The request as a trajectory at its start, to run alone or in a batch."""

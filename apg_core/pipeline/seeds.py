@@ -14,12 +14,18 @@ class Draw(StrEnum):
     HISTORY_SURFACE = "history_surface"
     HISTORY_POSTERIOR = "history_posterior"
     HISTORY_NOISE = "history_noise"
+    FURTHER_SAMPLE = "further_sample"
 
 
 def draw_seed(job_seed: int, purpose: Draw, *, part: int = 0, attempt: int = 0) -> int:
     """Seed of one draw that is not a trajectory's: a 63-bit hash of what it is for."""
     digest = hashlib.sha256(f"{job_seed}/{purpose}/{part}/{attempt}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def sample_seeds(first: int, count: int) -> tuple[int, ...]:
+    """Seeds of the trajectories of which one is kept: the given one, then hashes of it."""
+    return (first, *(draw_seed(first, Draw.FURTHER_SAMPLE, part=index) for index in range(1, count)))
 
 
 def trajectory_seed(options: SamplingOptions, *, part: int, attempt: int) -> int:

@@ -5,7 +5,7 @@ denoiser's device runs in one thread, so the event loop stays free.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -83,6 +83,29 @@ class SharedSampler:
                 member.ended.set_result(None)
         await member.ended
         return await self._on_thread(self._sampler.latent_of, trajectory)
+
+    async def sample_together(
+        self, requests: Sequence[LatentRequest], *, on_step: OnStep | None = None
+    ) -> list[LatentArray]:
+        """The latent of each request; `on_step` hears of the slowest. When one fails or is cancelled, all end."""
+        taken = [0] * len(requests)
+
+        def listener(index: int) -> OnStep:
+            def hear(position: int, steps: int) -> None:
+                before, taken[index] = min(taken), position
+                if on_step is not None and min(taken) > before:
+                    on_step(min(taken), steps)
+
+            return hear
+
+        tasks = [
+            asyncio.create_task(self.sample(request, on_step=listener(index))) for index, request in enumerate(requests)
+        ]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     def close(self) -> None:
         """Let the thread go; nothing may be in flight."""

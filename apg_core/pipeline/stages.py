@@ -96,8 +96,14 @@ class Stages(Protocol):
         """Latent of a surface: the posterior's mean, or a draw from it where a seed is given."""
         ...
 
-    def sample_latent(self, request: LatentRequest, on_step: OnStep | None) -> Awaitable[LatentArray]:
-        """Latent of the whole object or of the next part."""
+    def sample_latents(
+        self, requests: Sequence[LatentRequest], on_step: OnStep | None
+    ) -> Awaitable[Sequence[LatentArray]]:
+        """A latent of the whole object or of the next part for each request; `on_step` hears of the slowest."""
+        ...
+
+    def measure_agreement(self, latents: Sequence[LatentArray]) -> Awaitable[Sequence[float]]:
+        """How alike the shape of each of two or more latents is to those of the others, in [0, 1]."""
         ...
 
     def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> Awaitable[TriangleMesh]:

@@ -48,7 +48,7 @@ class PartFacts(BaseModel):
     attempt: int
     """Which attempt was accepted, from 0."""
     seed: int
-    """The seed of that attempt."""
+    """The seed of its trajectory."""
     overlap: float
     """Share of its surface cells, or of the accepted parts', that both have."""
     notes: tuple[str, ...] = ()

@@ -37,6 +37,8 @@ class SamplingOptions(_Options):
     """Seed of the first part's first attempt; every other random draw of the generation follows from it."""
     num_inference_steps: Annotated[int, Field(ge=1, le=1000)] = 50
     """Denoising steps of one trajectory."""
+    best_of: Annotated[int, Field(ge=1, le=16)] = 1
+    """Latents to sample for each whole and each part; the one whose shape is most like the others' is kept."""
     part_seed_stride: Annotated[int, Field(ge=0, le=2**31)] = 0
     """Added to the seed for each further part."""
     retry_seed_stride: Annotated[int, Field(ge=0, le=2**31)] = 1009

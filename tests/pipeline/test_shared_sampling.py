@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +74,28 @@ def test_many_requests_get_the_latents_that_each_gets_alone(sampler: PartSampler
     for request, latent in zip(requests, asyncio.run(together()), strict=True):
         np.testing.assert_allclose(latent, sampler.sample(request), atol=TOLERANCE)
     assert shared.rows == 0
+
+
+def test_samples_of_one_request_are_those_that_each_seed_gives_alone(
+    sampler: PartSampler, shared: SharedSampler
+) -> None:
+    requests = [replace(part(1), seed=seed) for seed in (5, 6, 7)]  # nine rows: they cannot all join at once
+    told: list[tuple[int, int]] = []
+    many = asyncio.run(shared.sample_together(requests, on_step=lambda done, total: told.append((done, total))))
+    for request, latent, local in zip(requests, many, sampler.sample_together(requests), strict=True):
+        np.testing.assert_allclose(latent, sampler.sample(request), atol=TOLERANCE)
+        np.testing.assert_allclose(local, latent, atol=TOLERANCE)
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_when_one_of_the_samples_fails_the_others_end_too(shared: SharedSampler) -> None:
+    async def one_wrong() -> int:
+        with pytest.raises(SamplingError):
+            await shared.sample_together([whole(1, scale=1e38), whole(2, steps=1000), whole(3, steps=1000)])
+        await shared.sample(whole(4))
+        return shared.rows
+
+    assert asyncio.run(one_wrong()) == 0
 
 
 def test_a_step_never_costs_more_rows_than_allowed_and_all_are_served_in_order(shared: SharedSampler) -> None:

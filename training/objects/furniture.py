@@ -21,8 +21,8 @@ def table(rng: np.random.Generator) -> Parts:
     for sx in (-1, 1):
         for sz in (-1, 1):
             if round_legs:
-                foot = (sx * (x + splay), 0.0, sz * (z + splay))
-                legs.append([rod(foot, (sx * x, h + 0.02, sz * z), leg * 0.7, tip=leg)])
+                ground = (sx * (x + splay), 0.0, sz * (z + splay))
+                legs.append([rod(ground, (sx * x, h + 0.02, sz * z), leg * 0.7, tip=leg)])
             else:
                 legs.append([box((sx * x, h / 2, sz * z), (leg * 0.8, h / 2 + 0.01, leg * 0.8))])
     parts = [[top], *legs]

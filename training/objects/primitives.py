@@ -102,7 +102,7 @@ def mixed_gradient(
     """Unit gradient of the distance by four-point differences, which stay sane on edges and apexes."""
     signs = points.new_tensor([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]])
     around = (points[:, :, None, :] + step * signs).flatten(1, 2)
-    values = mixed_distance(kinds, around, sizes).unflatten(1, (-1, 4))
+    values = mixed_distance(kinds, around, sizes).reshape(*points.shape[:2], 4)
     return torch.nn.functional.normalize(values @ signs, dim=-1, eps=1e-9)
 
 
