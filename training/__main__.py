@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     vae = stages.add_parser("vae", help="train the autoencoder")
     pool = stages.add_parser("pool", help="prepare objects for the denoiser")
     dit = stages.add_parser("dit", help="train the denoiser and the image encoder")
-    tune = stages.add_parser("tune", help="try guidance scales and end thresholds on held-out objects")
+    tune = stages.add_parser("tune", help="try guidance scales, steps and end thresholds on held-out objects")
     ship = stages.add_parser("export", help="write a preset folder from both runs")
     for stage in (vae, dit):
         stage.add_argument("--folder", type=Path, required=True, help="state and metrics; resumed when present")

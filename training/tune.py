@@ -1,4 +1,4 @@
-"""Guidance scales and the end threshold, by trial: sampled latents against those of held-out objects, many at once.
+"""Sampling settings by trial: sampled latents against those of held-out objects, many at once.
 
 Much cheaper than whole generations: contexts are true latents, and volumes are compared at random points.
 """
@@ -7,18 +7,21 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from apg_core.diffusion.schedule import Schedule
 from apg_core.models.shape_vae import ShapeVae
+from apg_core.pipeline.codec import ShapeCodec
 from training.pool import Chunk
 from training.train_dit import PartGenerator
 
 logger = logging.getLogger(__name__)
 
 PROBES = 4096
+STEPS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +69,8 @@ class Tuner:
         scale: float,
         empty: Tensor,
         objects: int,
-        steps: int = 25,
     ) -> None:
-        self.vae, self.model, self.chunk, self.scale, self.steps = vae, model, chunk, scale, steps
+        self.vae, self.model, self.chunk, self.scale = vae, model, chunk, scale
         self.generator = torch.Generator().manual_seed(11)
         # Framed objects come first in a chunk; a picture says nothing about the pose of the others.
         self.rows = torch.arange(objects)
@@ -91,17 +93,17 @@ class Tuner:
         return self.model.image_encoder(rgb.permute(0, 3, 1, 2).float() / 255)
 
     @torch.no_grad()
-    def _sample(self, rows: Sequence[tuple[float, Tensor, Tensor]]) -> Tensor:
+    def _sample(self, rows: Sequence[tuple[float, Tensor, Tensor]], *, steps: int = STEPS) -> Tensor:
         """Latents (VAE scale) under the weighted rows of (weight, image context, geometry)."""
         rows = [row for row in rows if row[0] != 0]
         images, geometry = torch.cat([row[1] for row in rows]), torch.cat([row[2] for row in rows])
         context = self.model.dit.context(images, geometry)
-        solver = Schedule().solver(self.steps)
+        solver = Schedule().solver(steps)
         state = torch.randn(self.target.shape, generator=self.generator)
         for timestep in solver.timesteps:
-            both = self.model.dit(
-                state.repeat(len(rows), 1, 1), timestep.expand(len(rows) * len(state)), context
-            ).float()
+            with torch.autocast(state.device.type, torch.bfloat16):
+                both = self.model.dit(state.repeat(len(rows), 1, 1), timestep.expand(len(rows) * len(state)), context)
+            both = both.float()
             velocity = sum(row[0] * part for row, part in zip(rows, both.chunk(len(rows)), strict=True))
             state = solver.step(velocity, timestep, state, generator=self.generator).prev_sample
         return state / self.scale
@@ -120,18 +122,31 @@ class Tuner:
         b = torch.cat([self.vae.decode(found[i : i + 8], probes[i : i + 8]) > 0 for i in range(0, len(truth), 8)])
         return (a & b).sum(1) / (a | b).sum(1).clamp(min=1)
 
-    def parts(self, geometry_scale: float) -> Trial:
+    def parts(self, scale: float, *, steps: int = STEPS) -> Trial:
         """The next part, or the end, without a picture."""
-        none = self._twice(self.dropped)
-        found = self._sample(
-            [(1 - geometry_scale, none, torch.zeros_like(self.geometry)), (geometry_scale, none, self.geometry)]
-        )
+        found = self._sample(self._part_rows(scale), steps=steps)
         real = ~self.ended
         return Trial(
-            name=f"parts {geometry_scale}",
+            name=f"parts {scale}, {steps} steps",
             iou=float(self._iou(found[real], self.target[real]).mean()),
             ends=Ends.told_by(found.abs().mean((1, 2)), self.ended),
         )
+
+    def best_of(self, counts: Sequence[int], scale: float) -> list[Trial]:
+        """The next part as the pipeline's option of that name keeps it, for each of the counts."""
+        codec, real = ShapeCodec(self.vae), ~self.ended
+        samples = torch.stack([self._sample(self._part_rows(scale))[real] for _ in range(max(counts))])
+        ious = torch.stack([self._iou(found, self.target[real]) for found in samples])
+        trials = []
+        for count in counts:
+            kept = [int(np.argmax(codec.agreement(list(latents[:count].numpy())))) for latents in samples.unbind(1)]
+            iou = float(ious[torch.tensor(kept), torch.arange(len(kept))].mean())
+            trials.append(Trial(name=f"parts {scale}, best of {count}", iou=iou))
+        return trials
+
+    def _part_rows(self, scale: float) -> list[tuple[float, Tensor, Tensor]]:
+        none = self._twice(self.dropped)
+        return [(1 - scale, none, torch.zeros_like(self.geometry)), (scale, none, self.geometry)]
 
     def masked(self, image_scale: float, geometry_scale: float) -> Trial:
         """The part that a region shows."""
@@ -159,6 +174,10 @@ class Tuner:
         """Log a trial of each scale that is worth trying."""
         for scale in (1.0, 1.5, 2.0, 2.5, 3.5):
             logger.info("%s", self.parts(scale))
+        for steps in (8, 12, 25, 50):
+            logger.info("%s", self.parts(1.5, steps=steps))
+        for trial in self.best_of((2, 4, 6, 8), 1.5):
+            logger.info("%s", trial)
         for image, geometry in ((1.0, 1.0), (1.5, 1.5), (2.0, 2.0), (2.0, 3.0), (3.0, 3.0)):
             logger.info("%s", self.masked(image, geometry))
         for scale in (1.0, 1.5, 2.5, 3.5):

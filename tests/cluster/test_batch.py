@@ -23,7 +23,19 @@ from cluster.batch import COULD_NOT_RUN, SOME_FAILED, main
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(3600)]  # a machine busy with other things starts Ray slowly
 
-SMALL = ["--preset", "nano", "--grid_size", "16", "--iou_grid_size", "16", "--num_inference_steps", "2", "--no_preview"]
+SMALL = [
+    "--preset",
+    "nano",
+    "--grid_size",
+    "16",
+    "--iou_grid_size",
+    "16",
+    "--num_inference_steps",
+    "2",
+    "--best_of",
+    "2",
+    "--no_preview",
+]
 SIZES = ["--in-flight", "3", "--mesh-workers", "1"]
 DEADLINE = 1500.0
 BROKEN = {
@@ -194,7 +206,7 @@ def test_the_parts_are_those_of_the_command_line(story: Story, name: str) -> Non
         else {"image": prefix / f"{name}.png", "mesh": prefix / f"{name}.glb", "mask": prefix / f"{name}.mask.png"}
     )
     options = GenerationOptions(
-        grid_size=16, iou_grid_size=16, num_inference_steps=2, preview=False, show_progress=False
+        grid_size=16, iou_grid_size=16, num_inference_steps=2, best_of=2, preview=False, show_progress=False
     )
     given = {kind: path for kind, path in files.items() if path.exists()}
     local = generate_parts(load_pipeline("nano", "cpu"), **given, options=options)  # type: ignore[arg-type]

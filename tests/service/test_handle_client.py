@@ -22,7 +22,7 @@ from clients.handle import HandleClient
 
 async def main(picture: Path, out: Path) -> None:
     client = HandleClient(serve.get_deployment_handle("Ingress", "autopartgen"))
-    options = {"seed": 1, "num_inference_steps": 2, "max_parts": 1, "preview": False}
+    options = {"seed": 1, "num_inference_steps": 2, "best_of": 2, "max_parts": 1, "preview": False}
     seen = []
     job = await client.generate(
         image=picture, options=options, output_dir=out, on_event=lambda event: seen.append(event.type)
