@@ -12,7 +12,14 @@ from deployments.jobs.records import QueueLimits
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
-_LIMITED_OPTIONS = ("max_parts", "grid_size", "iou_grid_size", "num_inference_steps", "duplicate_retries")
+_LIMITED_OPTIONS = (
+    "max_parts",
+    "grid_size",
+    "iou_grid_size",
+    "num_inference_steps",
+    "best_of",
+    "duplicate_retries",
+)
 
 
 class ServiceLimits(InputLimits):
@@ -32,6 +39,8 @@ class ServiceLimits(InputLimits):
     """Largest `iou_grid_size` option."""
     num_inference_steps: Count = 200
     """Largest `num_inference_steps` option."""
+    best_of: Count = 8
+    """Largest `best_of` option."""
     duplicate_retries: Count = 10
     """Largest `duplicate_retries` option."""
     queue_length: Count = 1000

@@ -16,7 +16,7 @@ from apg_core.protocol.options import DecodeOptions
 
 QUERIES_AT_ONCE_CPU = 8_192  # the widest activations stay within a core's cache
 QUERIES_AT_ONCE_GPU = 262_144
-AGREEMENT_GRID = 32
+AGREEMENT_GRID = 24
 QUERIES_MULTIPLE = 512  # torch on CPU keeps about a megabyte for every number of rows that it has met
 
 
@@ -45,7 +45,7 @@ class ShapeCodec:
 
     @torch.inference_mode()
     def agreement(self, latents: Sequence[LatentArray]) -> list[float]:
-        """Mean volume IoU of each latent's shape with those of the others (two or more), over 32^3 points.
+        """Mean volume IoU of each latent's shape with those of the others (two or more), over 24^3 points.
 
         The sample with the highest has the least expected error among them, as far as they show what is likely
         (minimum Bayes risk, Kumar and Byrne 2004). A shape without volume agrees with none.
