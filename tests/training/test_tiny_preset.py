@@ -12,8 +12,8 @@ from training.objects.batch import assemble
 from training.objects.sketch import ball, rod
 
 RECONSTRUCTION_FLOOR = 0.8
-PART_FLOOR = 0.6
-FAST = GenerationOptions(grid_size=64, num_inference_steps=15, iou_grid_size=64, max_parts=5)
+PART_FLOOR = 0.7
+FAST = GenerationOptions(grid_size=64, max_parts=5)
 
 
 @pytest.fixture(scope="module")
