@@ -38,7 +38,8 @@ class SamplingOptions(_Options):
     num_inference_steps: Annotated[int, Field(ge=1, le=1000)] = 50
     """Denoising steps of one trajectory."""
     best_of: Annotated[int, Field(ge=1, le=16)] = 1
-    """Latents to sample for each whole and each part; the one whose shape is most like the others' is kept."""
+    """Latents to sample for each whole and each part. The one whose shape is most like the others' is kept, and the
+    object is done when most of them say so."""
     part_seed_stride: Annotated[int, Field(ge=0, le=2**31)] = 0
     """Added to the seed for each further part."""
     retry_seed_stride: Annotated[int, Field(ge=0, le=2**31)] = 1009
