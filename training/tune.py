@@ -14,7 +14,7 @@ from torch import Tensor
 
 from apg_core.diffusion.schedule import Schedule
 from apg_core.models.shape_vae import ShapeVae
-from apg_core.pipeline.codec import ShapeCodec
+from apg_core.pipeline.codec import ShapeCodec, mean_agreement
 from training.pool import Chunk
 from training.train_dit import PartGenerator
 
@@ -137,9 +137,10 @@ class Tuner:
         codec, real = ShapeCodec(self.vae), ~self.ended
         samples = torch.stack([self._sample(self._part_rows(scale))[real] for _ in range(max(counts))])
         ious = torch.stack([self._iou(found, self.target[real]) for found in samples])
+        between = [codec.volume_iou(list(latents.numpy())) for latents in samples.unbind(1)]
         trials = []
         for count in counts:
-            kept = [int(np.argmax(codec.agreement(list(latents[:count].numpy())))) for latents in samples.unbind(1)]
+            kept = [int(np.argmax(mean_agreement(iou[:count, :count]))) for iou in between]
             iou = float(ious[torch.tensor(kept), torch.arange(len(kept))].mean())
             trials.append(Trial(name=f"parts {scale}, best of {count}", iou=iou))
         return trials

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
 
 from apg_core.geometry.field import narrow_band
 from apg_core.geometry.lattice import Grid, NarrowBand
@@ -16,8 +18,8 @@ from apg_core.protocol.options import DecodeOptions
 
 QUERIES_AT_ONCE_CPU = 8_192  # the widest activations stay within a core's cache
 QUERIES_AT_ONCE_GPU = 262_144
-AGREEMENT_GRID = 24
 QUERIES_MULTIPLE = 512  # torch on CPU keeps about a megabyte for every number of rows that it has met
+AGREEMENT_GRID = 24
 
 
 class ShapeCodec:
@@ -43,20 +45,23 @@ class ShapeCodec:
         """The cells that the latent's surface passes through, with the field around them."""
         return narrow_band(self._field(latent), Grid(options.grid_size))
 
-    @torch.inference_mode()
     def agreement(self, latents: Sequence[LatentArray]) -> list[float]:
-        """Mean volume IoU of each latent's shape with those of the others (two or more), over 24^3 points.
+        """Mean volume IoU of each latent's shape with those of the others (two or more).
 
         The sample with the highest has the least expected error among them, as far as they show what is likely
-        (minimum Bayes risk, Kumar and Byrne 2004). A shape without volume agrees with none.
+        (minimum Bayes risk, Kumar and Byrne 2004).
         """
+        return mean_agreement(self.volume_iou(latents))
+
+    @torch.inference_mode()
+    def volume_iou(self, latents: Sequence[LatentArray]) -> Float[Tensor, "K K"]:
+        """Volume IoU of each shape with each, over `AGREEMENT_GRID`^3 points; 0 with a shape that has no volume."""
         grid = Grid(AGREEMENT_GRID)
         points = grid.positions(np.arange(grid.resolution**3))
         inside = torch.from_numpy(np.stack([self._field(latent)(points) > 0 for latent in latents])).float()
         shared = inside @ inside.T
         volume = shared.diagonal()
-        iou = shared / (volume[:, None] + volume - shared).clamp(min=1)
-        return ((iou.sum(1) - iou.diagonal()) / (len(latents) - 1)).tolist()
+        return shared / (volume[:, None] + volume - shared).clamp(min=1)
 
     def _field(self, latent: LatentArray) -> Field:
         context = self._vae.field_context(torch.tensor(latent, device=self._device)[None])
@@ -68,3 +73,8 @@ class ShapeCodec:
             return values[: len(queries)].cpu().numpy()
 
         return field
+
+
+def mean_agreement(iou: Float[Tensor, "K K"]) -> list[float]:
+    """Mean of each row without its own shape's entry."""
+    return ((iou.sum(1) - iou.diagonal()) / (len(iou) - 1)).tolist()

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-import trimesh
 
 from apg_core.errors import OptionError
 from apg_core.pipeline.local import Pipeline, generate_from_image, generate_from_mesh, load_pipeline
@@ -16,6 +15,7 @@ from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.artifacts import StopReason
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions
+from tests.support.objects import ball
 
 QUIET = GenerationOptions(show_progress=False, preview=False, max_parts=1, best_of=3, grid_size=32)
 
@@ -28,11 +28,6 @@ def tiny() -> Pipeline:
 @pytest.fixture(scope="module")
 def nano() -> Pipeline:
     return load_pipeline("nano", "cpu")
-
-
-def ball(radius: float) -> TriangleMesh:
-    sphere = trimesh.creation.icosphere(3, radius)
-    return TriangleMesh(np.asarray(sphere.vertices), np.asarray(sphere.faces))
 
 
 def latent_of(pipeline: Pipeline, mesh: TriangleMesh) -> LatentArray:
