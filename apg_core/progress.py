@@ -17,6 +17,7 @@ _DOING = {
     JobStage.WHOLE: "the whole object",
     JobStage.PART: "sampling",
     JobStage.MESH: "making its mesh",
+    JobStage.FIT: "fitting the parts to the mesh",
     JobStage.PACKAGE: "writing the results",
 }
 

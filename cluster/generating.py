@@ -21,12 +21,12 @@ from apg_core.pipeline.loading import ModelLoader
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.sampling import PartSampler
 from apg_core.pipeline.shared_sampling import SharedSampler
-from apg_core.pipeline.stages import CleanedPart, LatentRequest, OnStep, PreparedImages
+from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, OnStep, PreparedImages
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.artifacts import AcceptedPart, FailedRegion
 from apg_core.protocol.job import JobStage
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.options import CleanupOptions, DecodeOptions
+from apg_core.protocol.options import CleanupOptions, DecodeOptions, MeshOptions
 from cluster.mesh_pool import MeshPool
 from cluster.models import Models
 from cluster.plan import Plan
@@ -83,6 +83,9 @@ class SharedStages:
 
     async def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
         return await self.meshes.call(MeshWorker.clean, mesh, options, grid_size)
+
+    async def fit_parts(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
+        return await self.meshes.call(MeshWorker.fit, parts, given, options)
 
     async def _on_codec_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self.codec_thread, work)

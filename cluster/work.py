@@ -16,8 +16,8 @@ from apg_core.protocol.prompt import Prompt
 from cluster.items import Item
 
 if TYPE_CHECKING:
+    from apg_core.pipeline.ending import Ending
     from apg_core.pipeline.finishing import Provenance
-    from apg_core.pipeline.generate import Ending
     from apg_core.pipeline.stages import PreparedImages
 
 log = logging.getLogger(__name__)

@@ -18,13 +18,13 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 from apg_core.errors import ApgError
 from apg_core.geometry.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
+from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.finishing import Artifact, Provenance
-from apg_core.pipeline.generate import Ending
-from apg_core.pipeline.stages import CleanedPart, LatentRequest, OnStep, PreparedImages
+from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, OnStep, PreparedImages
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.artifacts import AcceptedPart
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.options import CleanupOptions, DecodeOptions, GenerationOptions
+from apg_core.protocol.options import CleanupOptions, DecodeOptions, GenerationOptions, MeshOptions
 from apg_core.protocol.prompt import Prompt
 from deployments.errors import StageError, UnavailableError
 
@@ -99,6 +99,10 @@ class HandleStages:
     async def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
         """See `Stages`."""
         return await self._call("cleanup", self.handles.mesh_worker.clean.remote, mesh, options, grid_size)
+
+    async def fit_parts(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
+        """See `Stages`."""
+        return await self._call("fit", self.handles.mesh_worker.fit.remote, list(parts), given, options)
 
     async def part_file(self, part: AcceptedPart, parts_total: int | None) -> Artifact:
         """An accepted part's file while the generation goes on."""

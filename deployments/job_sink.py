@@ -153,7 +153,7 @@ class JobSink:
         return round(self._share_done(), 3)
 
     def _share_done(self) -> float:
-        if self._stage is JobStage.PACKAGE:
+        if self._stage in (JobStage.FIT, JobStage.PACKAGE):
             return _PARTS_END
         if self._stage is JobStage.WHOLE:
             return _BEGUN[JobStage.WHOLE] + (_PARTS_BEGIN - _BEGUN[JobStage.WHOLE]) * self._fraction

@@ -1,18 +1,20 @@
 """The deployment that does geometry and files; all of it on the CPU, in the replica's threads."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from apg_core.geometry.overlap import SurfaceCells
 from apg_core.geometry.render import preview
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline import meshing
+from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.finishing import Artifact, Provenance, artifacts, early_part_file
-from apg_core.pipeline.generate import Ending
-from apg_core.pipeline.stages import CleanedPart
+from apg_core.pipeline.stages import CleanedPart, FittedParts
 from apg_core.presets import load_preset
 from apg_core.protocol.artifacts import AcceptedPart, PartFacts
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.options import CleanupOptions, GenerationOptions
+from apg_core.protocol.options import CleanupOptions, GenerationOptions, MeshOptions
 from apg_core.protocol.prompt import Prompt
 from deployments.archive import archive_of
 from deployments.logs import join_serve_logs
@@ -38,6 +40,10 @@ class MeshWorker:
     def clean(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
         """The part as it is kept."""
         return self._meshes.clean(mesh, options, grid_size)
+
+    def fit(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
+        """The parts cut to the given mesh and grown into its gaps."""
+        return self._meshes.fit(parts, given, options)
 
     def part_file(self, part: AcceptedPart, parts_total: int | None) -> Artifact:
         """An accepted part's file while the generation goes on."""

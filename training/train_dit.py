@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from apg_core.diffusion.schedule import Schedule
@@ -24,7 +25,7 @@ from training.sizes import LATENTS, TINY_DIT, TINY_IMAGE_ENCODER
 
 logger = logging.getLogger(__name__)
 
-WHOLE_SHARE = 0.25
+WHOLE_SHARE = 0.4
 MASKED_SHARE = 0.3
 """Share of the part samples that see a picture and the region of their part."""
 DROP_GEOMETRY = 0.1
@@ -198,7 +199,8 @@ class Sampler:
         count = len(target)
         even = (torch.arange(count) + torch.rand(count, generator=self._generator)) / count
         timestep = (even * 1000).long().clamp(max=999)[torch.randperm(count, generator=self._generator)]
-        return {"noise": torch.randn(target.shape, generator=self._generator), "timestep": timestep}
+        noise = torch.randn(target.shape, generator=self._generator)
+        return {"noise": nearest_order(noise, target), "timestep": timestep}
 
     def batches(self, count: int) -> Iterator[tuple[int, DenoisingBatch]]:
         """Endless training batches, of parts or of wholes; new chunks are taken in on the way."""
@@ -209,6 +211,17 @@ class Sampler:
             step += 1
             whole = self._kinds.random() < WHOLE_SHARE
             yield count, (self.wholes(count) if whole else self.parts(count))
+
+
+def nearest_order(noise: Float[Tensor, "B N C"], target: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
+    """Each row's noise tokens in the order that is nearest to its target's (least sum of squared distances).
+
+    A latent is a set, and so is noise: the denoiser knows no order of tokens, so every order is as likely. This one
+    spares it the guess which token becomes which (equivariant optimal transport, Klein et al. 2023).
+    """
+    distance = torch.cdist(target, noise).square()
+    order = np.stack([linear_sum_assignment(row)[1] for row in distance.numpy()])
+    return noise.take_along_dim(torch.from_numpy(order)[..., None], dim=1)
 
 
 def empty_latent(vae: ShapeVae, points: int) -> Tensor:

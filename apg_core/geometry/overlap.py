@@ -1,16 +1,15 @@
 """How much of a surface two meshes have in common, in cells of a grid."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from apg_core.geometry.lattice import distinct
+from apg_core.geometry.lines import triangles_across_lines, whole_numbers
 from apg_core.protocol.mesh import TriangleMesh
 
 LOW, HIGH = -1.0, 1.0  # the cube that the grid divides; what lies outside counts in the nearest cell
-_LINES_AT_ONCE = 1 << 21  # candidates for a grid line through a triangle, to bound memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ class SurfaceCells:
         for axis in range(3):
             found.append(_numbers(_edges_across_planes(starts, ends, axis), (axis,), grid_size))
             others = tuple(np.delete(np.arange(3), axis).tolist())
-            crossings = _triangles_across_lines(a, b, c, axis)
+            crossings = triangles_across_lines(a, b, c, axis)
             found += [_numbers(crossing, others, grid_size) for crossing in crossings]
         return cls(grid_size, distinct(np.concatenate(found)))
 
@@ -72,52 +71,13 @@ def _edges_across_planes(
 ) -> Float[np.ndarray, "K 3"]:
     """Where edges cross the grid's planes across `axis`; that coordinate is a whole number."""
     low, high = starts[:, axis], ends[:, axis]
-    rows, planes = _whole_numbers(np.minimum(low, high), np.maximum(low, high))
+    rows, planes = whole_numbers(np.minimum(low, high), np.maximum(low, high))
     start, step = starts[rows], ends[rows] - starts[rows]
     length = step[:, axis]
     share = np.divide(planes - start[:, axis], length, out=np.zeros(len(rows)), where=length != 0)
     crossing = start + share[:, None] * step
     crossing[:, axis] = planes
     return crossing
-
-
-def _triangles_across_lines(
-    a: Float[np.ndarray, "F 3"], b: Float[np.ndarray, "F 3"], c: Float[np.ndarray, "F 3"], axis: int
-) -> Iterator[Float[np.ndarray, "K 3"]]:
-    """Where the grid's lines along `axis` go through triangles; the other two coordinates are whole numbers."""
-    first, second = np.delete(np.arange(3), axis)
-    (low_u, high_u), (low_v, high_v) = (
-        (np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c))
-        for a, b, c in ((a[:, side], b[:, side], c[:, side]) for side in (first, second))
-    )
-    lines = (np.floor(high_u) - np.ceil(low_u) + 1) * (np.floor(high_v) - np.ceil(low_v) + 1)
-    met = np.flatnonzero(lines > 0)
-    batch = np.cumsum(lines[met]) // _LINES_AT_ONCE
-    for number in range(int(batch[-1]) + 1 if len(batch) else 0):
-        some = met[batch == number]
-        rows, u = _whole_numbers(low_u[some], high_u[some])
-        again, v = _whole_numbers(low_v[some[rows]], high_v[some[rows]])
-        rows, u = some[rows[again]], u[again]
-        (au, av), (bu, bv), (cu, cv) = ((p[rows, first] - u, p[rows, second] - v) for p in (a, b, c))
-        # Twice the signed areas that the line makes with each side: of one sign where it goes through.
-        areas = np.stack([bu * cv - bv * cu, cu * av - cv * au, au * bv - av * bu])
-        whole = areas.sum(axis=0)
-        through = (np.abs(areas).sum(axis=0) == np.abs(whole)) & (whole != 0)
-        rows, areas, whole = rows[through], areas[:, through], whole[through]
-        crossing = np.empty((len(rows), 3))
-        crossing[:, first], crossing[:, second] = u[through], v[through]
-        crossing[:, axis] = (areas * np.stack([p[rows, axis] for p in (a, b, c)])).sum(axis=0) / whole
-        yield crossing
-
-
-def _whole_numbers(
-    low: Float[np.ndarray, " K"], high: Float[np.ndarray, " K"]
-) -> tuple[Int[np.ndarray, " M"], Int[np.ndarray, " M"]]:
-    """Every whole number from `low` to `high`, and the row that it belongs to."""
-    start = np.ceil(low).astype(np.int64)
-    counts = np.maximum(np.floor(high).astype(np.int64) - start + 1, 0)
-    rows = np.repeat(np.arange(len(counts)), counts)
-    return rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts - start, counts)
 
 
 def _numbers(places: Float[np.ndarray, "K 3"], between: tuple[int, ...], grid_size: int) -> Int[np.ndarray, " M"]:

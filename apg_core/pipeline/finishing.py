@@ -15,7 +15,7 @@ from apg_core.geometry.colours import part_colour
 from apg_core.geometry.export import part_glb, scene_glb, whole_glb
 from apg_core.geometry.measure import measure
 from apg_core.geometry.render import coloured_mask, preview
-from apg_core.pipeline.generate import Ending
+from apg_core.pipeline.ending import Ending
 from apg_core.protocol.arrays import Labels
 from apg_core.protocol.artifacts import AcceptedPart, InputEntry, Manifest, PartEntry, PlacementEntry
 from apg_core.protocol.mesh import TriangleMesh

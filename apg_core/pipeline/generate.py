@@ -7,19 +7,21 @@ which never wait, it runs to its end without an event loop.
 import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from apg_core.geometry.normalise import Placement, normalise
 from apg_core.geometry.overlap import SurfaceCells
+from apg_core.pipeline.ending import Ending, Resume
 from apg_core.pipeline.prepare import mask_regions
 from apg_core.pipeline.seeds import Draw, draw_seed, sample_seeds
 from apg_core.pipeline.session import Attempt, Outcome, PartSession
-from apg_core.pipeline.stages import HistoryNoise, LatentRequest, OnStep, PartRequest, Stages, WholeRequest, magnitude
+from apg_core.pipeline.sink import Sink
+from apg_core.pipeline.stages import HistoryNoise, LatentRequest, PartRequest, Stages, WholeRequest, magnitude
 from apg_core.presets import Preset
 from apg_core.protocol.arrays import FeatureArray, LatentArray, RgbImage
-from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, PartFacts, StopReason
+from apg_core.protocol.artifacts import AcceptedPart, PartFacts
 from apg_core.protocol.job import JobStage
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions
@@ -34,53 +36,8 @@ from apg_core.protocol.prompt import (
 
 Result = TypeVar("Result")
 
-
-class Sink(Protocol):
-    """Where a generation tells what it does; every call is awaited before it goes on."""
-
-    def stage(self, stage: JobStage, *, part: int | None = None, attempt: int = 0) -> Awaitable[None]:
-        """A stage begins; `part` is the index that the part will have if it is accepted."""
-        ...
-
-    def on_step(self) -> OnStep | None:
-        """What to call at each denoising step of the current trajectory, if anything."""
-        ...
-
-    def whole(self, latent: LatentArray, prepared: RgbImage | None) -> Awaitable[None]:
-        """The whole object's latent is known; `prepared` is the picture the model sees, where there is one."""
-        ...
-
-    def part(self, part: AcceptedPart) -> Awaitable[None]:
-        """A part is accepted; it is safe once this returns."""
-        ...
-
-    def region_failed(self, region: FailedRegion) -> Awaitable[None]:
-        """A mask region is passed over."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Resume:
-    """What an interrupted generation had got to."""
-
-    whole: LatentArray | None = None
-    parts: Sequence[AcceptedPart] = ()
-    failed_regions: Sequence[FailedRegion] = ()
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Ending:
-    """What a generation came to."""
-
-    parts: tuple[AcceptedPart, ...]
-    failed_regions: tuple[FailedRegion, ...]
-    stop_reason: StopReason
-    whole: LatentArray
-    labels: tuple[int, ...]
-    placement: Placement | None
-    prepared: RgbImage | None
-    warnings: tuple[str, ...]
-    timings: dict[str, float]
+LEAST_ENCLOSED = 0.5
+"""Share of the parts' volume that the mesh must enclose, for them to be fitted to it."""
 
 
 @dataclass
@@ -103,6 +60,15 @@ class _Seen:
     whole: FeatureArray | None = None
     regions: Sequence[FeatureArray] = ()
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Whole:
+    """The whole object: its latent, and the normalised mesh where one was given."""
+
+    latent: LatentArray
+    mesh: TriangleMesh | None = None
+    placement: Placement | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +111,7 @@ class _Generation:
     async def run(self, resume: Resume) -> Ending:
         labels = self._labels()
         seen = await self._see(labels)
-        whole, placement = await self._whole(seen, resume.whole)
+        whole = await self._whole(seen, resume.whole)
         session = PartSession(
             self.options,
             end_threshold=_chosen(self.options.end_threshold, self.preset.end_threshold),
@@ -153,17 +119,18 @@ class _Generation:
             accepted=[part.facts for part in resume.parts],
             failed=resume.failed_regions,
         )
-        parts = await self._parts(session, seen, whole, list(resume.parts))
+        accepted = await self._parts(session, seen, whole.latent, list(resume.parts))
         assert session.stop_reason is not None
+        parts, fit_warnings = await self._fitted(accepted, whole.mesh)
         return Ending(
             parts=tuple(parts),
             failed_regions=session.failed_regions,
             stop_reason=session.stop_reason,
-            whole=whole,
+            whole=whole.latent,
             labels=tuple(labels or ()),
-            placement=placement,
+            placement=whole.placement,
             prepared=seen.prepared,
-            warnings=seen.warnings + self._option_warnings(),
+            warnings=seen.warnings + self._option_warnings() + fit_warnings,
             timings=self.clock.seconds,
         )
 
@@ -190,19 +157,18 @@ class _Generation:
         warnings = () if prepared.warning is None else (prepared.warning,)
         return _Seen(prepared.whole, features[0], features[1:], warnings)
 
-    async def _whole(self, seen: _Seen, known: LatentArray | None) -> tuple[LatentArray, Placement | None]:
+    async def _whole(self, seen: _Seen, known: LatentArray | None) -> _Whole:
         await self.sink.stage(JobStage.WHOLE)
-        placement = None
         match self.prompt:
             case ImagePrompt() | MaskedImagePrompt():
-                if known is None:
-                    known = await self._sample_whole(seen)
+                whole = _Whole(await self._sample_whole(seen) if known is None else known)
             case MeshPrompt(mesh=mesh) | ImageMeshPrompt(mesh=mesh) | MaskedImageMeshPrompt(mesh=mesh):
                 normalised, placement = normalise(mesh)
                 if known is None:
                     known = await self._encode(normalised, Draw.WHOLE_SURFACE, Draw.WHOLE_POSTERIOR, part=0)
-        await self.sink.whole(known, seen.prepared)
-        return known, placement
+                whole = _Whole(known, normalised, placement)
+        await self.sink.whole(whole.latent, seen.prepared)
+        return whole
 
     async def _sample_whole(self, seen: _Seen) -> LatentArray:
         assert seen.whole is not None
@@ -214,7 +180,7 @@ class _Generation:
             sigma_floor=self.options.sigma_floor,
         )
         sampled = await self.clock("whole", self._sample(request))
-        return (await self._most_alike(sampled)).latent
+        return (await self._ranked(sampled))[0].latent
 
     async def _sample(self, request: LatentRequest) -> Sequence[_Sample]:
         seeds = sample_seeds(request.seed, self.options.best_of)
@@ -222,11 +188,13 @@ class _Generation:
         latents = await self.stages.sample_latents(requests, self.sink.on_step())
         return [_Sample(seed, latent) for seed, latent in zip(seeds, latents, strict=True)]
 
-    async def _most_alike(self, sampled: Sequence[_Sample]) -> _Sample:
+    async def _ranked(self, sampled: Sequence[_Sample]) -> Sequence[_Sample]:
+        """The samples in order, the one whose shape is most like the others' first."""
         if len(sampled) == 1:
-            return sampled[0]
+            return sampled
         latents = [sample.latent for sample in sampled]
-        return sampled[int(np.argmax(await self.clock("agreement", self.stages.measure_agreement(latents))))]
+        agreement = np.array(await self.clock("agreement", self.stages.measure_agreement(latents)))
+        return [sampled[place] for place in np.argsort(-agreement, kind="stable")]
 
     async def _encode(self, mesh: TriangleMesh, surface: Draw, posterior: Draw, *, part: int) -> LatentArray:
         points = await self.clock(
@@ -275,24 +243,47 @@ class _Generation:
         going_on = [sample for sample in sampled if not session.is_end(magnitude(sample.latent))]
         if 2 * len(going_on) < len(sampled):
             return Outcome.END_OF_OBJECT, None, cells
-        chosen = await self._most_alike(going_on)
+        ranked = await self._ranked(going_on)
         await self.sink.stage(JobStage.MESH, part=attempt.index, attempt=attempt.attempt)
-        mesh = await self.clock("decode", self.stages.decode_mesh(chosen.latent, self.options))
-        if mesh.is_empty:
-            return Outcome.EMPTY, None, cells
-        overlap = await self.clock("overlap", self.stages.measure_overlap(mesh, cells))
-        if session.is_duplicate(overlap):
-            return Outcome.DUPLICATE, None, cells
-        cleaned = await self.clock("cleanup", self.stages.clean_part(mesh, self.options, self.options.iou_grid_size))
-        facts = PartFacts(
-            index=attempt.index,
-            label=attempt.label,
-            attempt=attempt.attempt,
-            seed=chosen.seed,
-            overlap=overlap,
-            notes=cleaned.notes,
-        )
-        return Outcome.ACCEPTED, AcceptedPart(facts, cleaned.mesh), cells.union(cleaned.cells)
+        outcome = Outcome.EMPTY
+        for sample in ranked:
+            mesh = await self.clock("decode", self.stages.decode_mesh(sample.latent, self.options))
+            if mesh.is_empty:
+                outcome = Outcome.EMPTY
+                continue
+            overlap = await self.clock("overlap", self.stages.measure_overlap(mesh, cells))
+            if session.is_duplicate(overlap):
+                outcome = Outcome.DUPLICATE
+                continue
+            cleaned = await self.clock(
+                "cleanup", self.stages.clean_part(mesh, self.options, self.options.iou_grid_size)
+            )
+            facts = PartFacts(
+                index=attempt.index,
+                label=attempt.label,
+                attempt=attempt.attempt,
+                seed=sample.seed,
+                overlap=overlap,
+                notes=cleaned.notes,
+            )
+            return Outcome.ACCEPTED, AcceptedPart(facts, cleaned.mesh), cells.union(cleaned.cells)
+        return outcome, None, cells
+
+    async def _fitted(
+        self, parts: Sequence[AcceptedPart], given: TriangleMesh | None
+    ) -> tuple[Sequence[AcceptedPart], tuple[str, ...]]:
+        if given is None or not parts or not self.options.fit_to_mesh:
+            return parts, ()
+        await self.sink.stage(JobStage.FIT)
+        fitted = await self.clock("fit", self.stages.fit_parts([part.mesh for part in parts], given, self.options))
+        if fitted.share < LEAST_ENCLOSED:
+            return parts, (
+                f"fit_to_mesh left the parts as they are: the mesh encloses {fitted.share:.0%} of their volume; "
+                "is its surface closed?",
+            )
+        # A part that is nowhere in the mesh stays what it is.
+        fitting = zip(parts, fitted.meshes, strict=True)
+        return [part if mesh.is_empty else AcceptedPart(part.facts, mesh) for part, mesh in fitting], ()
 
     def _part_request(
         self, attempt: Attempt, seen: _Seen, whole: LatentArray, history: LatentArray, has_parts: bool

@@ -10,8 +10,9 @@ import numpy as np
 
 from apg_core.inputs import InputLimits, check_image, check_mask, check_mesh, read_image, read_mask, read_mesh
 from apg_core.output import OutputFolder
+from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.finishing import Provenance, artifacts, early_part_file
-from apg_core.pipeline.generate import Ending, generate
+from apg_core.pipeline.generate import generate
 from apg_core.pipeline.local_stages import LocalStages, Pipeline, load_pipeline
 from apg_core.pipeline.prepare import mask_regions
 from apg_core.pipeline.stages import OnStep

@@ -11,12 +11,12 @@ from apg_core.pipeline.conditioning import FeatureExtractor, ImagePreparer
 from apg_core.pipeline.loading import ModelLoader, pick_device
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.sampling import PartSampler
-from apg_core.pipeline.stages import CleanedPart, LatentRequest, OnStep, PreparedImages
+from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, OnStep, PreparedImages
 from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
 from apg_core.presets.weights import CHECKPOINTS
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.options import CleanupOptions, DecodeOptions
+from apg_core.protocol.options import CleanupOptions, DecodeOptions, MeshOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +57,9 @@ class LocalStages:
 
     async def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
         return self.meshes.clean(mesh, options, grid_size)
+
+    async def fit_parts(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
+        return self.meshes.fit(parts, given, options)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,13 +1,16 @@
 """The mesh stages: surfaces for encoding, extraction, overlap and cleanup, all on the CPU."""
 
+from collections.abc import Sequence
+
 from apg_core.geometry.cleanup import clean_part
+from apg_core.geometry.fitting import fit_parts
 from apg_core.geometry.isosurface import extract_surface
-from apg_core.geometry.lattice import NarrowBand
+from apg_core.geometry.lattice import Grid, NarrowBand
 from apg_core.geometry.overlap import SurfaceCells, overlap
 from apg_core.geometry.surface import Surface, SurfaceSampling, sample_surface, zero_surface
-from apg_core.pipeline.stages import CleanedPart
+from apg_core.pipeline.stages import CleanedPart, FittedParts
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.options import CleanupOptions, DecodeOptions
+from apg_core.protocol.options import CleanupOptions, DecodeOptions, MeshOptions
 
 
 class MeshWorker:
@@ -32,3 +35,9 @@ class MeshWorker:
         """The part as it is kept, and its surface cells."""
         cleaned = clean_part(mesh, options)
         return CleanedPart(cleaned.mesh, SurfaceCells.of(cleaned.mesh, grid_size), cleaned.notes)
+
+    def fit(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
+        """The parts cut to the given mesh and grown into its gaps, extracted and cleaned up again."""
+        fitted = fit_parts(parts, given, Grid(options.grid_size))
+        meshes = (clean_part(self.extract(band, options), options).mesh for band in fitted.bands)
+        return FittedParts(tuple(meshes), fitted.share)

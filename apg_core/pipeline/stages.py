@@ -14,7 +14,7 @@ from apg_core.geometry.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.options import CleanupOptions, DecodeOptions
+from apg_core.protocol.options import CleanupOptions, DecodeOptions, MeshOptions
 
 OnStep = Callable[[int, int], None]
 
@@ -75,6 +75,14 @@ class CleanedPart:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class FittedParts:
+    """Parts after they were fitted to a mesh, and the share of their volume that it enclosed before."""
+
+    meshes: tuple[TriangleMesh, ...]
+    share: float
+
+
 class Stages(Protocol):
     """What a generation needs done."""
 
@@ -116,6 +124,12 @@ class Stages(Protocol):
 
     def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> Awaitable[CleanedPart]:
         """Simplify and drop floaters; measure the cells that are left."""
+        ...
+
+    def fit_parts(
+        self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions
+    ) -> Awaitable[FittedParts]:
+        """Cut off what sticks out of the given mesh, fill what no part has, and clean up again."""
         ...
 
 

@@ -37,6 +37,7 @@ class JobStage(StrEnum):
     WHOLE = "whole"
     PART = "part"
     MESH = "mesh"
+    FIT = "fit"
     PACKAGE = "package"
 
 

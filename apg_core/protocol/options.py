@@ -38,8 +38,8 @@ class SamplingOptions(_Options):
     num_inference_steps: Annotated[int, Field(ge=1, le=1000)] = 50
     """Denoising steps of one trajectory."""
     best_of: Annotated[int, Field(ge=1, le=16)] = 1
-    """Latents to sample for each whole and each part. The one whose shape is most like the others' is kept, and the
-    object is done when most of them say so."""
+    """Latents to sample for each whole and each part. The one whose shape is most like the others' is kept (the next
+    where that is empty or a duplicate), and the object is done when most of them say so."""
     part_seed_stride: Annotated[int, Field(ge=0, le=2**31)] = 0
     """Added to the seed for each further part."""
     retry_seed_stride: Annotated[int, Field(ge=0, le=2**31)] = 1009
@@ -110,10 +110,17 @@ class CleanupOptions(_Options):
     """Quadric simplification above this many faces; 0 turns it off."""
     simplify_aggressiveness: Annotated[float, Field(ge=0, le=10)] = 1.0
     """How hard the simplifier pushes towards the target, in its own unit."""
+    fit_to_mesh: bool = False
+    """Where a mesh is given: at the end, fit the parts to it. What sticks out is cut off, and what no part has goes to
+    the nearest."""
     smooth_iters: Annotated[int, Field(ge=0, le=1000)] = 0
     """Taubin smoothing steps at the end."""
     scene_cleanup: bool = False
     """At the end, drop components that do not touch the first part, directly or through others."""
+
+
+class MeshOptions(DecodeOptions, CleanupOptions):
+    """How a mesh is made and cleaned up in one go."""
 
 
 class InputOptions(_Options):
@@ -140,8 +147,7 @@ class GenerationOptions(
     SamplingOptions,
     GuidanceOptions,
     StoppingRules,
-    DecodeOptions,
-    CleanupOptions,
+    MeshOptions,
     InputOptions,
     OutputOptions,
 ):

@@ -1,23 +1,18 @@
 """Several samples for one latent: how alike they are, which one is kept, and when they mean the end."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
 import numpy as np
 import pytest
 
 from apg_core.errors import OptionError
 from apg_core.pipeline.local import Pipeline, generate_from_image, generate_from_mesh, load_pipeline
-from apg_core.pipeline.local_stages import LocalStages
 from apg_core.pipeline.seeds import sample_seeds
-from apg_core.pipeline.stages import LatentRequest, OnStep
-from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.artifacts import StopReason
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions
+from tests.support.latents import from_latents, latent_of
 from tests.support.objects import ball
 
-QUIET = GenerationOptions(show_progress=False, preview=False, max_parts=1, best_of=3, grid_size=32)
+QUIET = GenerationOptions(show_progress=False, preview=False, max_parts=1, best_of=3, grid_size=32, fit_to_mesh=False)
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +23,6 @@ def tiny() -> Pipeline:
 @pytest.fixture(scope="module")
 def nano() -> Pipeline:
     return load_pipeline("nano", "cpu")
-
-
-def latent_of(pipeline: Pipeline, mesh: TriangleMesh) -> LatentArray:
-    return pipeline.stages.codec.encode(pipeline.stages.meshes.sample_surface(mesh, 0))
 
 
 def test_agreement_is_the_mean_volume_iou_with_the_others(tiny: Pipeline) -> None:
@@ -69,20 +60,6 @@ def test_the_kept_sample_is_the_one_most_like_the_others(nano: Pipeline) -> None
     assert any(kept), "the first was always kept"
 
 
-@dataclass(frozen=True, eq=False)
-class Sampled(LocalStages):
-    """The local stages, but for the latents: those of a list, one trajectory after another."""
-
-    latents: list[LatentArray]
-
-    async def sample_latents(self, requests: Sequence[LatentRequest], on_step: OnStep | None) -> Sequence[LatentArray]:
-        return [self.latents.pop(0) for _ in requests]
-
-
-def from_latents(pipeline: Pipeline, *latents: LatentArray) -> Pipeline:
-    return replace(pipeline, stages=Sampled(**vars(pipeline.stages), latents=list(latents)))
-
-
 def test_the_object_ends_when_most_samples_say_so(tiny: Pipeline) -> None:
     part = latent_of(tiny, ball(0.5))
     end = np.zeros_like(part)
@@ -102,6 +79,23 @@ def test_the_odd_one_out_is_not_kept(tiny: Pipeline) -> None:
     made = generate_from_mesh(from_latents(tiny, other, alike, alike), ball(1.0), options=QUIET)
     extent = np.ptp(made.parts[0].mesh.vertices, axis=0)
     assert extent == pytest.approx([1.4] * 3, abs=0.1)
+
+
+def test_the_next_one_is_kept_where_the_most_typical_is_a_duplicate(tiny: Pipeline) -> None:
+    ball_again, other = latent_of(tiny, ball(0.7)), latent_of(tiny, ball(0.3))
+    both = QUIET.model_copy(update={"max_parts": 2})
+    samples = [ball_again] * 3 + [ball_again, other, ball_again]
+    made = generate_from_mesh(from_latents(tiny, *samples), ball(1.0), options=both)
+    assert [np.ptp(part.mesh.vertices) for part in made.parts] == pytest.approx([1.4, 0.6], abs=0.1)
+    assert made.parts[1].facts.attempt == 0
+    assert made.parts[1].facts.seed == sample_seeds(0, 3)[1]
+
+
+def test_an_attempt_fails_when_all_of_its_samples_do(tiny: Pipeline) -> None:
+    same = latent_of(tiny, ball(0.7))
+    tries = QUIET.model_copy(update={"max_parts": 2, "duplicate_retries": 1})
+    made = generate_from_mesh(from_latents(tiny, *[same] * 9), ball(1.0), options=tries)
+    assert (len(made.parts), made.manifest.stop_reason) == (1, StopReason.NO_NEW_PART)
 
 
 def test_no_samples_at_all_are_refused() -> None:

@@ -18,7 +18,8 @@ from apg_core.errors import (
     PromptError,
     WeightsMissingError,
 )
-from apg_core.pipeline.generate import Ending, Resume, generate
+from apg_core.pipeline.ending import Ending, Resume
+from apg_core.pipeline.generate import generate
 from apg_core.pipeline.local import (
     Generation,
     Pipeline,

@@ -1,0 +1,32 @@
+"""What a generation came to, and what an interrupted one had got to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apg_core.geometry.normalise import Placement
+from apg_core.protocol.arrays import LatentArray, RgbImage
+from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, StopReason
+
+
+@dataclass(frozen=True, eq=False)
+class Resume:
+    """What an interrupted generation had got to."""
+
+    whole: LatentArray | None = None
+    parts: Sequence[AcceptedPart] = ()
+    failed_regions: Sequence[FailedRegion] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Ending:
+    """What a generation came to."""
+
+    parts: tuple[AcceptedPart, ...]
+    failed_regions: tuple[FailedRegion, ...]
+    stop_reason: StopReason
+    whole: LatentArray
+    labels: tuple[int, ...]
+    placement: Placement | None
+    prepared: RgbImage | None
+    warnings: tuple[str, ...]
+    timings: dict[str, float]

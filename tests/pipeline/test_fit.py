@@ -1,0 +1,86 @@
+"""Parts fitted to the mesh that was given, at the end of a generation."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from apg_core.geometry.fitting import REACH
+from apg_core.pipeline.local import Pipeline, generate_from_image, generate_from_mesh, load_pipeline
+from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.options import GenerationOptions, MeshOptions
+from tests.support.latents import from_latents, latent_of
+from tests.support.objects import ball, block
+
+QUIET = GenerationOptions(
+    show_progress=False, preview=False, max_parts=1, best_of=1, grid_size=64, num_inference_steps=2, fit_to_mesh=True
+)
+LOOSE = QUIET.model_copy(update={"fit_to_mesh": False})
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Pipeline:
+    return load_pipeline("tiny", "cpu")
+
+
+def radii(mesh: TriangleMesh) -> np.ndarray:
+    return np.linalg.norm(mesh.vertices, axis=1)
+
+
+def made_of_a_ball(tiny: Pipeline, radius: float, options: GenerationOptions, given: TriangleMesh) -> TriangleMesh:
+    made = generate_from_mesh(from_latents(tiny, latent_of(tiny, ball(radius))), given, options=options)
+    return made.parts[0].mesh
+
+
+def test_a_part_becomes_the_mesh_within_its_reach(tiny: Pipeline) -> None:
+    near = made_of_a_ball(tiny, 0.9, QUIET, ball(1.0, subdivisions=5))
+    assert radii(near) == pytest.approx(1.0, abs=0.005)
+    far = made_of_a_ball(tiny, 0.6, QUIET, ball(1.0, subdivisions=5))
+    assert radii(far).mean() == pytest.approx(0.6 + REACH, abs=0.03)
+
+
+def test_without_the_option_a_part_is_what_was_sampled(tiny: Pipeline) -> None:
+    assert radii(made_of_a_ball(tiny, 0.9, LOOSE, ball(1.0))).mean() == pytest.approx(0.9, abs=0.03)
+
+
+def test_what_sticks_out_is_cut_off(tiny: Pipeline) -> None:
+    slab = block((2, 2, 0.5))
+    cut = made_of_a_ball(tiny, 0.6, QUIET, slab)
+    assert np.abs(cut.vertices[:, 2]).max() == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_mesh_with_no_inside_leaves_the_parts_and_says_so(tiny: Pipeline) -> None:
+    sheet = TriangleMesh(np.array([[-1, 0, -1], [1, 0, -1], [1, 0, 1], [-1, 0, 1.0]]), np.array([[0, 1, 2], [0, 2, 3]]))
+    latent = latent_of(tiny, ball(0.6))
+    fitted, loose = (generate_from_mesh(from_latents(tiny, latent), sheet, options=chosen) for chosen in (QUIET, LOOSE))
+    np.testing.assert_array_equal(fitted.parts[0].mesh.vertices, loose.parts[0].mesh.vertices)
+    assert any("fit_to_mesh left the parts" in warning for warning in fitted.manifest.warnings)
+    assert loose.manifest.warnings == ()
+
+
+def test_a_part_that_is_nowhere_in_the_mesh_stays(tiny: Pipeline) -> None:
+    latents = [latent_of(tiny, ball(0.5, (-0.3, 0, 0))), latent_of(tiny, ball(0.15, (0.8, 0.8, 0.8)))]
+    fitted, loose = (
+        generate_from_mesh(
+            from_latents(tiny, *latents), block((2, 1, 1)), options=chosen.model_copy(update={"max_parts": 2})
+        ).parts
+        for chosen in (QUIET, LOOSE)
+    )
+    np.testing.assert_array_equal(fitted[1].mesh.vertices, loose[1].mesh.vertices)
+    assert fitted[0].mesh.vertices.shape != loose[0].mesh.vertices.shape
+
+
+def test_a_picture_alone_is_nothing_to_fit_to(tiny: Pipeline) -> None:
+    picture = np.full((64, 64, 3), 255, np.uint8)
+    picture[16:48, 20:44] = (200, 40, 40)
+    fitted, loose = (generate_from_image(tiny, picture, options=chosen) for chosen in (QUIET, LOOSE))
+    for one, other in zip(fitted.parts, loose.parts, strict=True):
+        np.testing.assert_array_equal(one.mesh.vertices, other.mesh.vertices)
+
+
+def test_fitted_parts_are_cleaned_up_too(tiny: Pipeline) -> None:
+    options = MeshOptions(grid_size=64, simplify_faces=400)
+    fitting = asyncio.run(tiny.stages.fit_parts([ball(0.5)], ball(0.55, subdivisions=5), options))
+    assert fitting.share == 1
+    assert len(fitting.meshes[0].faces) <= 420
+    assert radii(fitting.meshes[0]) == pytest.approx(0.55, abs=0.02)
