@@ -34,6 +34,7 @@ SMALL = [
     "2",
     "--best_of",
     "2",
+    "--fit_to_mesh",
     "--no_preview",
 ]
 SIZES = ["--in-flight", "3", "--mesh-workers", "1"]
@@ -206,7 +207,13 @@ def test_the_parts_are_those_of_the_command_line(story: Story, name: str) -> Non
         else {"image": prefix / f"{name}.png", "mesh": prefix / f"{name}.glb", "mask": prefix / f"{name}.mask.png"}
     )
     options = GenerationOptions(
-        grid_size=16, iou_grid_size=16, num_inference_steps=2, best_of=2, preview=False, show_progress=False
+        grid_size=16,
+        iou_grid_size=16,
+        num_inference_steps=2,
+        best_of=2,
+        fit_to_mesh=True,
+        preview=False,
+        show_progress=False,
     )
     given = {kind: path for kind, path in files.items() if path.exists()}
     local = generate_parts(load_pipeline("nano", "cpu"), **given, options=options)  # type: ignore[arg-type]
