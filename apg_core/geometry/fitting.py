@@ -23,6 +23,24 @@ class Fitted:
     """Of the parts' volume, how much the whole encloses; near 0 where the whole is no solid."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Shell:
+    """The lattice around a fitted part's surface."""
+
+    cells: Int[np.ndarray, " K"]
+    corners: Int[np.ndarray, " M"]
+    before: Bool[np.ndarray, " M"]
+    """Which corners the part had enclosed."""
+    after: Bool[np.ndarray, " M"]
+    """Which of them it encloses now."""
+
+    @classmethod
+    def around(cls, before: Int[np.ndarray, " Q"], after: Int[np.ndarray, " Q"], grid: Grid) -> "_Shell":
+        cells = _crossed(after, grid)
+        corners = distinct(cells[:, None] + CORNERS @ grid.strides)
+        return cls(cells, corners, np.isin(corners, before), np.isin(corners, after))
+
+
 def fit_parts(parts: Sequence[TriangleMesh], whole: TriangleMesh, grid: Grid) -> Fitted:
     """Each part within the whole, grown by up to `REACH` where the whole is and no part.
 
@@ -34,27 +52,34 @@ def fit_parts(parts: Sequence[TriangleMesh], whole: TriangleMesh, grid: Grid) ->
     for axis in range(3):
         np.moveaxis(solid, axis, 0)[[0, -1]] = False  # the surface ends within the cube
     solid = solid.reshape(-1)
-    own = [np.flatnonzero(enclosed(part, grid)) for part in parts]
+    enclosed_by = [np.flatnonzero(enclosed(part, grid)) for part in parts]
     claims = np.zeros(len(solid), np.uint16)
-    for numbers in own:
+    for numbers in enclosed_by:
         claims[numbers] += 1
     gaps, takers = _gaps(parts, np.flatnonzero(solid & (claims == 0)), grid)
-    bands = []
-    for index, (part, numbers) in enumerate(zip(parts, own, strict=True)):
-        kept = distinct(np.concatenate([numbers[solid[numbers]], gaps[takers == index]]))
-        cells, corners = _crossed(kept, grid)
-        places = grid.positions(corners)
-        inside = np.isin(corners, numbers)
-        others = TriangleMesh.joined([other for other in parts if other is not part])
-        w = _signed(whole, places, solid[corners])
-        p = _signed(part, places, inside)
-        o = _signed(others, places, claims[corners] > inside)
-        field = np.minimum(w, np.maximum(p, np.minimum((p - o) / 2, p + REACH)))
-        hair = 1e-3 * grid.spacing
-        field = np.where(np.isin(corners, kept), np.maximum(field, hair), np.minimum(field, -hair))
-        bands.append(NarrowBand(grid, cells, corners, field.astype(np.float32), len(corners)))
-    volume = sum(len(numbers) for numbers in own)
-    return Fitted(tuple(bands), sum(int(solid[numbers].sum()) for numbers in own) / max(volume, 1))
+    shells = [
+        _Shell.around(numbers, distinct(np.concatenate([numbers[solid[numbers]], gaps[takers == index]])), grid)
+        for index, numbers in enumerate(enclosed_by)
+    ]
+    # All corners in one row, so that each mesh is searched once.
+    sizes = [len(shell.corners) for shell in shells]
+    corners, before, after = (
+        np.concatenate([getattr(shell, name) for shell in shells]) for name in ("corners", "before", "after")
+    )
+    places = grid.positions(corners)
+    to_part, to_others = _distances(parts, places, np.repeat(np.arange(len(parts)), sizes))
+    w = np.where(solid[corners], 1, -1) * nearest_face(whole, places)[0]
+    p = np.where(before, 1, -1) * to_part
+    o = np.where(claims[corners] > before, 1, -1) * to_others
+    field = np.minimum(w, np.maximum(p, np.minimum((p - o) / 2, p + REACH)))
+    hair = 1e-3 * grid.spacing
+    field = np.where(after, np.maximum(field, hair), np.minimum(field, -hair)).astype(np.float32)
+    bands = tuple(
+        NarrowBand(grid, shell.cells, shell.corners, values, len(values))
+        for shell, values in zip(shells, np.split(field, np.cumsum(sizes)[:-1]), strict=True)
+    )
+    volume = sum(len(numbers) for numbers in enclosed_by)
+    return Fitted(bands, sum(np.count_nonzero(solid[numbers]) for numbers in enclosed_by) / max(volume, 1))
 
 
 def _gaps(
@@ -67,17 +92,27 @@ def _gaps(
     return numbers[reached], part_of_face[face[reached]]
 
 
-def _signed(
-    mesh: TriangleMesh, places: Float[np.ndarray, "Q 3"], inside: Bool[np.ndarray, " Q"]
-) -> Float[np.ndarray, " Q"]:
-    distance, _ = nearest_face(mesh, places)
-    return np.where(inside, distance, -distance)
+def _distances(
+    parts: Sequence[TriangleMesh], places: Float[np.ndarray, "Q 3"], of_part: Int[np.ndarray, " Q"]
+) -> tuple[Float[np.ndarray, " Q"], Float[np.ndarray, " Q"]]:
+    """Distance of each place to the surface of its own part, and to the nearest other one that can matter."""
+    to_part, to_others = np.empty(len(places)), np.full(len(places), np.inf)
+    for index, part in enumerate(parts):
+        mine = of_part == index
+        # Beyond twice the reach, the part's own reach ends first.
+        low, high = part.bounds + np.array([[-2 * REACH], [2 * REACH]])
+        rows = np.flatnonzero(mine | ((places >= low) & (places <= high)).all(axis=1))
+        distance, _ = nearest_face(part, places[rows])
+        to_part[mine] = distance[mine[rows]]
+        others = rows[~mine[rows]]
+        to_others[others] = np.minimum(to_others[others], distance[~mine[rows]])
+    return to_part, to_others
 
 
-def _crossed(numbers: Int[np.ndarray, " Q"], grid: Grid) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " M"]]:
-    """Cells with corners both in and out of a set of points away from the border, and all their corners."""
+def _crossed(numbers: Int[np.ndarray, " Q"], grid: Grid) -> Int[np.ndarray, " K"]:
+    """Cells with corners both in and out of a set of points away from the border."""
     if len(numbers) == 0:
-        return numbers, numbers
+        return numbers
     indices = grid.indices(numbers)
     low = indices.min(axis=0) - 1
     block = np.zeros(indices.max(axis=0) - low + 2, bool)
@@ -86,8 +121,7 @@ def _crossed(numbers: Int[np.ndarray, " Q"], grid: Grid) -> tuple[Int[np.ndarray
     for axis in range(3):
         some = np.logical_or(*_neighbours(some, axis))
         every = np.logical_and(*_neighbours(every, axis))
-    cells = np.sort(grid.number(np.argwhere(some & ~every) + low))
-    return cells, distinct(cells[:, None] + CORNERS @ grid.strides)
+    return np.sort(grid.number(np.argwhere(some & ~every) + low))
 
 
 def _neighbours(block: Bool[np.ndarray, "X Y Z"], axis: int) -> tuple[np.ndarray, np.ndarray]:
