@@ -9,7 +9,7 @@ import yaml
 from safetensors.torch import save_file
 
 from training.runs import trained_vae
-from training.sizes import LATENTS, SURFACE_POINTS, TINY_DIT, TINY_IMAGE_ENCODER, TINY_VAE
+from training.sizes import LATENTS, SURFACE_POINTS, TINY_DIT, TINY_IMAGE_ENCODER, TINY_SCHEDULE, TINY_VAE
 from training.train_dit import trained_generator
 
 LICENCE = "Apache-2.0"
@@ -39,6 +39,7 @@ def export(*, vae: Path, dit: Path, preset: Path, own: Mapping[str, object]) -> 
 def sizes(*, scale: float) -> dict[str, object]:
     """The sections of a published config file that state the networks' sizes."""
     return {
+        "scheduler": {"algorithm_type": TINY_SCHEDULE.algorithm_type},
         "conditioner": {
             "img_size": TINY_IMAGE_ENCODER.position_image_size,
             "img_input": TINY_IMAGE_ENCODER.input_image_size,

@@ -1,5 +1,6 @@
-"""Sizes of the `tiny` preset's networks: the published architecture with other numbers."""
+"""Sizes of the `tiny` preset's networks, and its noise schedule: the published ones with other numbers."""
 
+from apg_core.diffusion.schedule import Schedule
 from apg_core.models.image_encoder import ImageEncoderConfig
 from apg_core.models.part_dit import PartDitConfig
 from apg_core.models.shape_vae import ShapeVaeConfig
@@ -36,3 +37,6 @@ TINY_IMAGE_ENCODER = ImageEncoderConfig(
     position_image_size=112,
     input_image_size=112,
 )
+
+# Without fresh noise on the way: training pairs noise with targets (`nearest_order`), and new noise would be unpaired.
+TINY_SCHEDULE = Schedule(algorithm_type="dpmsolver++")

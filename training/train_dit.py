@@ -14,14 +14,13 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from apg_core.diffusion.schedule import Schedule
 from apg_core.models.image_encoder import ImageEncoder
 from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
 from training.loop import Metrics, Run, RunOptions, on_device
 from training.pool import Chunk
 from training.runs import averaged_weights, start_from
-from training.sizes import LATENTS, TINY_DIT, TINY_IMAGE_ENCODER
+from training.sizes import LATENTS, TINY_DIT, TINY_IMAGE_ENCODER, TINY_SCHEDULE
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class PartGenerator(nn.Module):
         self.dit = PartDit(TINY_DIT)
         self.image_encoder = ImageEncoder(TINY_IMAGE_ENCODER)
         # The solver's schedule is the truth that sampling uses; zero terminal SNR is in its cumulative products.
-        self.register_buffer("alphas", Schedule().solver(50).alphas_cumprod.float(), persistent=False)
+        self.register_buffer("alphas", TINY_SCHEDULE.solver(50).alphas_cumprod.float(), persistent=False)
 
     def image_context(self, batch: DenoisingBatch) -> Tensor:
         """[whole ; part] features of every row, the dropped image where there is no picture."""

@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from apg_core.diffusion.schedule import Schedule
 from apg_core.models.shape_vae import ShapeVae
 from apg_core.pipeline.codec import ShapeCodec, mean_agreement
 from training.pool import Chunk
+from training.sizes import TINY_SCHEDULE
 from training.train_dit import PartGenerator
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Tuner:
         rows = [row for row in rows if row[0] != 0]
         images, geometry = torch.cat([row[1] for row in rows]), torch.cat([row[2] for row in rows])
         context = self.model.dit.context(images, geometry)
-        solver = Schedule().solver(steps)
+        solver = TINY_SCHEDULE.solver(steps)
         state = torch.randn(self.target.shape, generator=self.generator)
         for timestep in solver.timesteps:
             with torch.autocast(state.device.type, torch.bfloat16):
