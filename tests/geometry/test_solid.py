@@ -67,6 +67,17 @@ def test_a_flat_sheet_encloses_nothing(axis: int) -> None:
     assert not enclosed(TriangleMesh.empty(), GRID).any()
 
 
+def test_a_tangle_encloses_nothing() -> None:
+    corners = np.random.default_rng(0).uniform(-1, 1, (9000, 3))
+    tangle = TriangleMesh(corners, np.arange(9000).reshape(-1, 3))
+    assert not enclosed(tangle, GRID).any()
+
+
+def test_shells_within_shells_are_no_tangle() -> None:
+    shells = TriangleMesh.joined([ball(0.4 + 0.05 * number) for number in range(10)])
+    np.testing.assert_array_equal(enclosed(shells, GRID), enclosed(ball(0.85), GRID))
+
+
 def test_what_lies_outside_the_cube_does_no_harm() -> None:
     assert enclosed(ball(3.0), GRID).all()
     assert not enclosed(ball(0.5, (0, 0, 5)), GRID).any()

@@ -10,6 +10,7 @@ from training.cases import Case, part_meshes
 from training.evaluate import evaluate, reconstruct
 from training.objects.batch import assemble
 from training.objects.sketch import ball, rod
+from training.sizes import TINY_SCHEDULE
 
 RECONSTRUCTION_FLOOR = 0.8
 PART_FLOOR = 0.7
@@ -29,6 +30,10 @@ def cases() -> list[Case]:
         "mushroom": [[rod((0, 0, 0), (0, 0.9, 0), 0.25)], [ball((0, 0.9, 0), (0.7, 0.4, 0.7))]],
     }
     return [Case(name, name, part_meshes(assemble([parts], [0.0]), 0)) for name, parts in sketches.items()]
+
+
+def test_it_is_sampled_the_way_it_was_trained_for(pipeline: Pipeline) -> None:
+    assert pipeline.preset.schedule == TINY_SCHEDULE
 
 
 def test_the_autoencoder_keeps_shapes(pipeline: Pipeline, cases: list[Case]) -> None:
