@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from apg_core.geometry.cleanup import Cleaned
 from apg_core.geometry.normalise import Placement, normalise
 from apg_core.geometry.overlap import SurfaceCells
 from apg_core.pipeline.ending import Ending, Resume
@@ -245,29 +246,32 @@ class _Generation:
             return Outcome.END_OF_OBJECT, None, cells
         ranked = await self._ranked(going_on)
         await self.sink.stage(JobStage.MESH, part=attempt.index, attempt=attempt.attempt)
-        outcome = Outcome.EMPTY
+        made: tuple[Outcome, AcceptedPart | None, SurfaceCells] = Outcome.EMPTY, None, cells
         for sample in ranked:
-            mesh = await self.clock("decode", self.stages.decode_mesh(sample.latent, self.options))
-            if mesh.is_empty:
-                outcome = Outcome.EMPTY
-                continue
-            overlap = await self.clock("overlap", self.stages.measure_overlap(mesh, cells))
-            if session.is_duplicate(overlap):
-                outcome = Outcome.DUPLICATE
-                continue
-            cleaned = await self.clock(
-                "cleanup", self.stages.clean_part(mesh, self.options, self.options.iou_grid_size)
-            )
-            facts = PartFacts(
-                index=attempt.index,
-                label=attempt.label,
-                attempt=attempt.attempt,
-                seed=sample.seed,
-                overlap=overlap,
-                notes=cleaned.notes,
-            )
-            return Outcome.ACCEPTED, AcceptedPart(facts, cleaned.mesh), cells.union(cleaned.cells)
-        return outcome, None, cells
+            made = await self._make(session, attempt, sample, cells)
+            if made[0] is Outcome.ACCEPTED:
+                break
+        return made
+
+    async def _make(
+        self, session: PartSession, attempt: Attempt, sample: _Sample, cells: SurfaceCells
+    ) -> tuple[Outcome, AcceptedPart | None, SurfaceCells]:
+        mesh = await self.clock("decode", self.stages.decode_mesh(sample.latent, self.options))
+        if mesh.is_empty:
+            return Outcome.EMPTY, None, cells
+        overlap = await self.clock("overlap", self.stages.measure_overlap(mesh, cells))
+        if session.is_duplicate(overlap):
+            return Outcome.DUPLICATE, None, cells
+        cleaned = await self.clock("cleanup", self.stages.clean_part(mesh, self.options, self.options.iou_grid_size))
+        facts = PartFacts(
+            index=attempt.index,
+            label=attempt.label,
+            attempt=attempt.attempt,
+            seed=sample.seed,
+            overlap=overlap,
+            notes=cleaned.notes,
+        )
+        return Outcome.ACCEPTED, AcceptedPart(facts, cleaned.mesh), cells.union(cleaned.cells)
 
     async def _fitted(
         self, parts: Sequence[AcceptedPart], given: TriangleMesh | None
@@ -282,8 +286,8 @@ class _Generation:
                 "is its surface closed?",
             )
         # A part that is nowhere in the mesh stays what it is.
-        fitting = zip(parts, fitted.meshes, strict=True)
-        return [part if mesh.is_empty else AcceptedPart(part.facts, mesh) for part, mesh in fitting], ()
+        fitting = zip(parts, fitted.parts, strict=True)
+        return [part if now.mesh.is_empty else _refitted(part, now) for part, now in fitting], ()
 
     def _part_request(
         self, attempt: Attempt, seen: _Seen, whole: LatentArray, history: LatentArray, has_parts: bool
@@ -315,3 +319,8 @@ class _Generation:
 
 def _chosen(value: float | None, fallback: float) -> float:
     return fallback if value is None else value
+
+
+def _refitted(part: AcceptedPart, now: Cleaned) -> AcceptedPart:
+    notes = ("fitted to the given mesh", *now.notes)
+    return AcceptedPart(part.facts.model_copy(update={"notes": notes}), now.mesh)

@@ -39,5 +39,5 @@ class MeshWorker:
     def fit(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
         """The parts cut to the given mesh and grown into its gaps, extracted and cleaned up again."""
         fitted = fit_parts(parts, given, Grid(options.grid_size))
-        meshes = (clean_part(self.extract(band, options), options).mesh for band in fitted.bands)
-        return FittedParts(tuple(meshes), fitted.share)
+        cleaned = tuple(clean_part(self.extract(band, options), options) for band in fitted.bands)
+        return FittedParts(cleaned, fitted.share)

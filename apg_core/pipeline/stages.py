@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from apg_core.geometry.cleanup import Cleaned
 from apg_core.geometry.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
@@ -79,7 +80,7 @@ class CleanedPart:
 class FittedParts:
     """Parts after they were fitted to a mesh, and the share of their volume that it enclosed before."""
 
-    meshes: tuple[TriangleMesh, ...]
+    parts: tuple[Cleaned, ...]
     share: float
 
 

@@ -82,5 +82,7 @@ def test_fitted_parts_are_cleaned_up_too(tiny: Pipeline) -> None:
     options = MeshOptions(grid_size=64, simplify_faces=400)
     fitting = asyncio.run(tiny.stages.fit_parts([ball(0.5)], ball(0.55, subdivisions=5), options))
     assert fitting.share == 1
-    assert len(fitting.meshes[0].faces) <= 420
-    assert radii(fitting.meshes[0]) == pytest.approx(0.55, abs=0.02)
+    (part,) = fitting.parts
+    assert len(part.mesh.faces) <= 420
+    assert part.notes[0].startswith("simplified from")
+    assert radii(part.mesh) == pytest.approx(0.55, abs=0.02)
