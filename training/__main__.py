@@ -96,9 +96,9 @@ def main() -> None:
     """Parse the command line and run one stage."""
     args = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    for name in ("folder", "vae", "pool"):
-        if hasattr(args, name):
-            setattr(args, name, getattr(args, name).resolve())
+    for name, value in vars(args).items():
+        if isinstance(value, Path):  # workers of Ray Train have a working directory of their own
+            setattr(args, name, value.resolve())
     if getattr(args, "workers", 1) > 1:
         from training.launch import launch
 

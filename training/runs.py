@@ -1,6 +1,7 @@
 """What one stage of training hands to the next: averaged weights out of a run's state, and the latent scale."""
 
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -40,7 +41,9 @@ def latent_scale(folder: Path, *, pool: Path, start: Path | None = None) -> floa
     if not note.exists():
         scale = measured_scale(pool) if start is None else load_preset(start).latent_scale
         folder.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(scale), encoding="utf-8")
+        temporary = note.with_suffix(f".{os.getpid()}.tmp")  # several workers begin together
+        temporary.write_text(json.dumps(scale), encoding="utf-8")
+        temporary.rename(note)
     return float(json.loads(note.read_text(encoding="utf-8")))
 
 
