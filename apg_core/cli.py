@@ -62,6 +62,8 @@ def add_option_flags(parser: argparse.ArgumentParser) -> None:
             group.add_argument(*_spellings(flag), dest=name, action="store_false", default=None, help=f"not: {about}")
         elif field.default is False:
             group.add_argument(*_spellings(name), dest=name, action="store_true", default=None, help=about)
+            off = f"turns {name} off where the preset has it on"
+            group.add_argument(*_spellings(f"no_{name}"), dest=name, action="store_false", default=None, help=off)
         elif name == "isosurface_backend":
             choices = get_args(IsosurfaceBackend)
             group.add_argument(*_spellings(name), dest=name, choices=choices, default=None, help=about)

@@ -111,3 +111,13 @@ def test_a_blank_image_without_foreground_still_ends_with_a_reason(tmp_path: Pat
     manifest = json.loads((output / "manifest.json").read_text())
     assert manifest["warnings"]
     assert manifest["stop_reason"] == "max_parts"
+
+
+@pytest.mark.parametrize(("flags", "fitted"), [([], True), (["--no_fit_to_mesh"], False), (["--fit-to-mesh"], True)])
+def test_a_switch_that_the_preset_has_on_can_be_turned_off(
+    mesh_file: Path, tmp_path: Path, flags: list[str], fitted: bool
+) -> None:
+    small = ["--max_parts", "1", "--best_of", "1", "--num_inference_steps", "2", "--grid_size", "16", "--no_preview"]
+    output = tmp_path / "out"
+    assert main(["generate", "--mesh", str(mesh_file), "--output_path", str(output), *small, *flags]) == 0
+    assert json.loads((output / "manifest.json").read_text())["options"]["fit_to_mesh"] is fitted
