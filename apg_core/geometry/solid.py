@@ -35,7 +35,7 @@ def enclosed(mesh: TriangleMesh, grid: Grid) -> Bool[np.ndarray, "n n n"]:
     within = (behind[:, 2] >= 0) & (behind[:, 2] < resolution)
     starts = distinct(np.concatenate([lines * resolution, grid.number(behind[within])]))
     ends = np.minimum(np.append(starts[1:], resolution**3), (starts // resolution + 1) * resolution)
-    first, last = _wound_around(mesh, grid, starts), _wound_around(mesh, grid, ends - 1)
+    first, last = np.split(_wound_around(mesh, grid, np.concatenate([starts, ends - 1])), 2)
     inside[lines] = np.repeat(first, ends - starts).reshape(-1, resolution)
     unsure = [np.arange(start, end) for start, end in zip(starts[first != last], ends[first != last], strict=True)]
     if unsure:
