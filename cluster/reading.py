@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apg_core.inputs import InputLimits
+from apg_core.protocol.packing import unpack_prompt
 from apg_core.protocol.prompt import Prompt
+from apg_core.sandbox.decoder import Decoder
+from apg_core.sandbox.messages import DecodeRequest
 from cluster.items import Kind
 from cluster.storage import Place
 from cluster.work import RowStage, Work
-from deployments.decoding.decoder import Decoder
-from deployments.decoding.messages import DecodeRequest
-from deployments.decoding.prompts import unpack_prompt
 
 
 @dataclass(frozen=True, kw_only=True)

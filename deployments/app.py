@@ -2,14 +2,14 @@
 
 from ray import serve
 
-from deployments.background_remover import BackgroundRemover
-from deployments.image_encoder import ImageEncoder
-from deployments.ingress import Ingress
-from deployments.mesh_worker import MeshWorker
-from deployments.orchestrator import Orchestrator
-from deployments.part_sampler import PartSampler
+from deployments.replicas.background_remover import BackgroundRemover
+from deployments.replicas.image_encoder import ImageEncoder
+from deployments.replicas.ingress import Ingress
+from deployments.replicas.mesh_worker import MeshWorker
+from deployments.replicas.orchestrator import Orchestrator
+from deployments.replicas.part_sampler import PartSampler
+from deployments.replicas.shape_codec import ShapeCodec
 from deployments.settings import AppArgs
-from deployments.shape_codec import ShapeCodec
 
 
 def build_app(args: AppArgs) -> serve.Application:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from apg_core.protocol.job import Event
 from deployments.errors import JobNotFoundError, StoreError
-from deployments.jobs.store import JobStore
+from deployments.stores.jobs.store import JobStore
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from starlette.responses import StreamingResponse
 
 from apg_core.protocol.job import JobStatus
 from deployments.errors import ExpiredError, JobNotFoundError
+from deployments.http.failures import documented, problem_response, range_problem
 from deployments.http.jobs import JobId, checked_id
-from deployments.http.problems import documented, problem_response, range_problem
 from deployments.http.request_ids import request_id_of
 from deployments.http.service import OwnerDep, ServiceDep
 

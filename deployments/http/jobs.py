@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from apg_core.protocol.job import Event, Job, JobPage, JobStatus
 from deployments.errors import JobNotFoundError
-from deployments.http.problems import documented
+from deployments.http.failures import documented
 from deployments.http.service import OwnerDep, ServiceDep
 from deployments.http.views import job_view, number_of, page_view
 

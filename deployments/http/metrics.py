@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from apg_core.protocol.job import JobStatus
-from deployments.jobs.tallies import PARTS_BOUNDS, SECONDS_BOUNDS, Readings
+from deployments.stores.jobs.tallies import PARTS_BOUNDS, SECONDS_BOUNDS, Readings
 
 _COUNTERS = {
     "submitted": ("apg_jobs_submitted", "Jobs that were accepted", "mode"),

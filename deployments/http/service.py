@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from apg_core.presets import Preset
-from deployments.artifacts import ArtifactStore
-from deployments.decoding.decoder import Decoder
+from apg_core.sandbox.decoder import Decoder
 from deployments.http.auth import NOBODY, Keys
 from deployments.http.events import EventFeed
-from deployments.jobs.database import Database
-from deployments.jobs.store import JobStore
 from deployments.limits import ServiceLimits
+from deployments.stores.artifacts import ArtifactStore
+from deployments.stores.jobs.database import Database
+from deployments.stores.jobs.store import JobStore
 
 
 @dataclass(frozen=True, kw_only=True)

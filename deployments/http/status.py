@@ -7,11 +7,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from apg_core.presets import list_presets
+from deployments.http.failures import documented
 from deployments.http.metrics import exposition
-from deployments.http.problems import documented
 from deployments.http.service import OwnerDep, ServiceDep
-from deployments.jobs import tallies
 from deployments.limits import ServiceLimits
+from deployments.stores.jobs import tallies
 
 router = APIRouter(tags=["service"])
 

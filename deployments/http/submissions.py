@@ -15,18 +15,18 @@ from starlette.concurrency import run_in_threadpool
 from apg_core.errors import ApgError
 from apg_core.protocol.job import Job
 from apg_core.protocol.options import GenerationOptions
-from deployments.decoding.decoder import Decoder
-from deployments.decoding.messages import Decoded, DecodeRequest
-from deployments.decoding.prompts import PROMPT
+from apg_core.sandbox.decoder import Decoder
+from apg_core.sandbox.messages import Decoded, DecodeRequest
 from deployments.errors import StoreError
-from deployments.http.problems import documented
+from deployments.http.failures import documented
 from deployments.http.request_ids import request_id_of
 from deployments.http.service import OwnerDep, Service, ServiceDep
 from deployments.http.uploads import FILE_FIELDS, JobRequest, Upload, receive
 from deployments.http.views import job_view
-from deployments.jobs.records import IdempotencyKey, JobRecord, NewJob, StoredArtifact
-from deployments.jobs.store import Submission
 from deployments.limits import ServiceLimits
+from deployments.running.checkpoint import PROMPT
+from deployments.stores.jobs.records import IdempotencyKey, JobRecord, NewJob, StoredArtifact
+from deployments.stores.jobs.store import Submission
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["jobs"])

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from apg_core.protocol.job import Job, JobPage, JobStage, Links
 from deployments.errors import MalformedRequestError
-from deployments.jobs.records import JobRecord, RecordPage
-from deployments.jobs.rows import public_artifact
+from deployments.stores.jobs.records import JobRecord, RecordPage
+from deployments.stores.jobs.rows import public_artifact
 
 
 def job_view(record: JobRecord) -> Job:

@@ -20,8 +20,8 @@ from ray.serve.schema import ServeDeploySchema
 from cluster import rayservice
 from cluster.sizing import tables
 from deployments.http.metrics import exposition
-from deployments.jobs.tallies import Readings
 from deployments.settings import AppArgs
+from deployments.stores.jobs.tallies import Readings
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "cluster" / "Dockerfile").read_text()

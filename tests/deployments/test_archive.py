@@ -4,7 +4,7 @@ import io
 import zipfile
 
 from apg_core.pipeline.finishing import Artifact
-from deployments.archive import ARCHIVE, archive_of
+from deployments.running.archive import ARCHIVE, archive_of
 
 FILES = [Artifact("mesh_000.glb", b"glTF" * 1000), Artifact("manifest.json", b"{}")]
 

@@ -10,7 +10,7 @@ from apg_core.errors import SetupError
 from deployments.errors import OpenServiceError, UnauthorizedError
 from deployments.http.auth import Keys, new_key
 from deployments.http.files import UnsatisfiableRangeError, parse_range
-from deployments.ingress import check_bound_address
+from deployments.replicas.ingress import check_bound_address
 from deployments.settings import AccessSettings
 
 

@@ -18,10 +18,10 @@ from deployments.errors import (
     StoreError,
     TooManyJobsError,
 )
-from deployments.jobs import schema, tables, tallies
-from deployments.jobs.database import Database
-from deployments.jobs.leases import JobLeases, LeaseState
-from deployments.jobs.records import (
+from deployments.stores.jobs import schema, tables, tallies
+from deployments.stores.jobs.database import Database
+from deployments.stores.jobs.leases import JobLeases, LeaseState
+from deployments.stores.jobs.records import (
     IdempotencyKey,
     JobRecord,
     NewJob,
@@ -29,8 +29,8 @@ from deployments.jobs.records import (
     QueueLimits,
     StoredArtifact,
 )
-from deployments.jobs.retention import Retention
-from deployments.jobs.store import JobStore, Submission
+from deployments.stores.jobs.retention import Retention
+from deployments.stores.jobs.store import JobStore, Submission
 from tests.support.clocks import Clock
 
 ROOMY = QueueLimits(queued=1000, per_owner=1000)

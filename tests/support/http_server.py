@@ -12,20 +12,20 @@ import uvicorn
 
 from apg_core.presets import load_preset
 from apg_core.protocol.job import JobStage
-from deployments.artifacts import ArtifactStore
-from deployments.decoding.decoder import Decoder
+from apg_core.sandbox.decoder import Decoder
 from deployments.errors import NotReadyError
 from deployments.http.api import build_api
 from deployments.http.auth import Keys, hash_of
 from deployments.http.events import EventFeed
 from deployments.http.service import Service
-from deployments.jobs import schema
-from deployments.jobs.database import Database
-from deployments.jobs.leases import JobLeases
-from deployments.jobs.records import Claim, PartRecord
-from deployments.jobs.retention import Retention
-from deployments.jobs.store import JobStore
 from deployments.limits import ServiceLimits
+from deployments.stores.artifacts import ArtifactStore
+from deployments.stores.jobs import schema
+from deployments.stores.jobs.database import Database
+from deployments.stores.jobs.leases import JobLeases
+from deployments.stores.jobs.records import Claim, PartRecord
+from deployments.stores.jobs.retention import Retention
+from deployments.stores.jobs.store import JobStore
 
 LEASE_SECONDS = 60.0
 MAX_ATTEMPTS = 3

@@ -16,8 +16,8 @@ from apg_core.protocol.artifacts import AcceptedPart, PartFacts
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, GenerationOptions, MeshOptions
 from apg_core.protocol.prompt import Prompt
-from deployments.archive import archive_of
 from deployments.logs import join_serve_logs
+from deployments.running.archive import archive_of
 from deployments.settings import ModelSettings
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from sqlalchemy import and_, delete, or_, select, update
 
 from apg_core.protocol.job import JobStatus, Problem
-from deployments.jobs import tallies
-from deployments.jobs.database import Database
-from deployments.jobs.leases import end_tally
-from deployments.jobs.rows import JobRow, add_event
-from deployments.jobs.store import IDEMPOTENCY_SECONDS
-from deployments.jobs.tables import artifacts, idempotency, jobs, parts
+from deployments.stores.jobs import tallies
+from deployments.stores.jobs.database import Database
+from deployments.stores.jobs.leases import end_tally
+from deployments.stores.jobs.rows import JobRow, add_event
+from deployments.stores.jobs.store import IDEMPOTENCY_SECONDS
+from deployments.stores.jobs.tables import artifacts, idempotency, jobs, parts
 
 _KNOWN_FOR = 10  # retention times, after which an expired job is 404 instead of 410
 _ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)

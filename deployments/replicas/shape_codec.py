@@ -13,7 +13,7 @@ from apg_core.pipeline.meshing import MeshWorker
 from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import DecodeOptions
-from deployments.networks import loader
+from deployments.replicas.networks import loader
 from deployments.settings import ModelSettings
 
 _WARM_UP_GRID = 32

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from apg_core.errors import OutputError
-from deployments.artifacts import ArtifactStore
-from deployments.jobs import schema
-from deployments.jobs.database import Database
-from deployments.jobs.leases import JobLeases
-from deployments.jobs.retention import Retention
-from deployments.jobs.store import JobStore
 from deployments.settings import StoreSettings
+from deployments.stores.artifacts import ArtifactStore
+from deployments.stores.jobs import schema
+from deployments.stores.jobs.database import Database
+from deployments.stores.jobs.leases import JobLeases
+from deployments.stores.jobs.retention import Retention
+from deployments.stores.jobs.store import JobStore
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from ray.serve.exceptions import RayServeException
 
 from apg_core.presets import load_preset
 from apg_core.protocol.job import Event, Job, JobPage, JobStatus
-from deployments.decoding.decoder import Decoder
+from apg_core.sandbox.decoder import Decoder
 from deployments.errors import JobNotFoundError, NotReadyError, OpenServiceError
-from deployments.handle_stages import Handle
 from deployments.http.api import build_api
 from deployments.http.auth import Keys
 from deployments.http.events import EventFeed
@@ -28,8 +27,9 @@ from deployments.http.submissions import accept
 from deployments.http.uploads import Upload, write_files
 from deployments.http.views import job_view
 from deployments.logs import join_serve_logs
+from deployments.running.handle_stages import Handle
 from deployments.settings import AccessSettings, AppArgs
-from deployments.stores import Stores, open_stores
+from deployments.stores.opening import Stores, open_stores
 
 POLL_SECONDS = 0.05  # how soon a follower hears of an event
 READY_SECONDS = 2.0

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, func, select
 
 from apg_core.protocol.job import JobStatus
-from deployments.jobs.database import Database, put_row
-from deployments.jobs.records import Tally
-from deployments.jobs.tables import jobs, tallies
+from deployments.stores.jobs.database import Database, put_row
+from deployments.stores.jobs.records import Tally
+from deployments.stores.jobs.tables import jobs, tallies
 
 SECONDS_BOUNDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 """Upper bounds of the buckets in which durations are counted."""

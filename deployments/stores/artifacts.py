@@ -12,7 +12,7 @@ from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem, SubT
 
 from apg_core.errors import OutputError
 from deployments.errors import ExpiredError, StoreError
-from deployments.jobs.records import StoredArtifact
+from deployments.stores.jobs.records import StoredArtifact
 
 CHUNK_BYTES = 256 * 1024
 MEDIA_TYPES = {

@@ -10,7 +10,7 @@ from apg_core.pipeline.conditioning import FeatureExtractor
 from apg_core.pipeline.shared_sampling import SharedSampler
 from apg_core.pipeline.stages import LatentRequest, PartRequest
 from apg_core.protocol.arrays import LatentArray
-from deployments.networks import loader
+from deployments.replicas.networks import loader
 from deployments.settings import ModelSettings
 
 Step = tuple[int, int]

@@ -8,9 +8,8 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from apg_core.errors import InputError, LimitError
-from deployments.decoding.messages import DecodeAnswer, Decoded, DecodeRequest
-from deployments.errors import UnavailableError
+from apg_core.errors import InputError, LimitError, SandboxError
+from apg_core.sandbox.messages import DecodeAnswer, Decoded, DecodeRequest
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +46,7 @@ class Decoder:
 
         Raises:
             InputError: they cannot be used, or not within the limits.
+            SandboxError: no process to decode them could be started.
         """
         process = await self._idle.get()
         healthy: asyncio.subprocess.Process | None = None
@@ -82,7 +82,7 @@ class Decoder:
 
     async def _start(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "deployments.decoding.worker", str(self._memory_bytes)),
+            *(sys.executable, "-m", "apg_core.sandbox.worker", str(self._memory_bytes)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, **_ENVIRONMENT},
@@ -93,7 +93,7 @@ class Decoder:
             await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
         except TimeoutError as error:
             await self._end(process)
-            raise UnavailableError("the decoder did not start; try again shortly") from error
+            raise SandboxError("the decoder did not start; try again shortly") from error
         return process
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 from apg_core.errors import InputError, LimitError
 from apg_core.inputs import read_image, read_mask, read_mesh
 from apg_core.pipeline.prepare import mask_regions
+from apg_core.protocol.packing import pack_prompt
 from apg_core.protocol.prompt import make_prompt
-from deployments.decoding.messages import DecodeAnswer, Decoded, DecodeRequest, Refusal
-from deployments.decoding.prompts import pack_prompt
+from apg_core.sandbox.messages import DecodeAnswer, Decoded, DecodeRequest, Refusal
 
 
 def serve(memory_bytes: int) -> None:

@@ -13,9 +13,9 @@ import pytest
 
 from apg_core.errors import LimitError, MaskError
 from apg_core.inputs import InputLimits, read_image
-from deployments.decoding.decoder import Decoder
-from deployments.decoding.messages import DecodeRequest
-from deployments.decoding.prompts import unpack_prompt
+from apg_core.protocol.packing import unpack_prompt
+from apg_core.sandbox.decoder import Decoder
+from apg_core.sandbox.messages import DecodeRequest
 from tests.support.inputs import blank_png, box_glb, mask_png, png
 
 
@@ -34,7 +34,7 @@ def with_decoder(work: Callable[[Decoder], Awaitable[None]], *, memory_bytes: in
             await work(decoder)
 
     asyncio.run(main())
-    assert not [child for child in psutil.Process().children() if "deployments.decoding" in " ".join(child.cmdline())]
+    assert not [child for child in psutil.Process().children() if "apg_core.sandbox" in " ".join(child.cmdline())]
 
 
 def test_a_prompt_arrives_as_it_was_decoded(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_what_takes_too_much_memory_is_refused_and_the_next_request_is_served(tm
 
 def test_a_decoder_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
     async def work(decoder: Decoder) -> None:
-        [child] = [one for one in psutil.Process().children() if "deployments.decoding" in " ".join(one.cmdline())]
+        [child] = [one for one in psutil.Process().children() if "apg_core.sandbox" in " ".join(one.cmdline())]
         child.kill()
         child.wait()
         outcomes = []
@@ -95,7 +95,7 @@ def test_a_decoder_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
 def test_a_decoder_process_ends_with_its_parent() -> None:
     reading, writing = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "deployments.decoding.worker", str(2**30)], stdin=reading, stdout=subprocess.PIPE
+        [sys.executable, "-m", "apg_core.sandbox.worker", str(2**30)], stdin=reading, stdout=subprocess.PIPE
     )
     os.close(reading)
     assert process.stdout is not None

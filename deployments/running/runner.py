@@ -14,17 +14,18 @@ from apg_core.presets import Preset
 from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, InputEntry, PartFacts
 from apg_core.protocol.job import JobStage
 from apg_core.protocol.options import GenerationOptions
+from apg_core.protocol.packing import unpack_mesh, unpack_prompt
 from apg_core.protocol.prompt import Prompt
-from deployments.artifacts import ArtifactStore
-from deployments.decoding.prompts import PROMPT, unpack_mesh, unpack_prompt
 from deployments.errors import ExpiredError, LeaseLostError, UnavailableError
-from deployments.handle_stages import HandleStages, StageHandles
-from deployments.job_sink import WHOLE, JobSink, latent_of, part_state
-from deployments.jobs import tallies
-from deployments.jobs.leases import JobLeases
-from deployments.jobs.records import Claim, StoredArtifact, Tally
 from deployments.logs import enter_job
 from deployments.problems import problem_of
+from deployments.running.checkpoint import PROMPT
+from deployments.running.handle_stages import HandleStages, StageHandles
+from deployments.running.sink import WHOLE, JobSink, latent_of, part_state
+from deployments.stores.artifacts import ArtifactStore
+from deployments.stores.jobs import tallies
+from deployments.stores.jobs.leases import JobLeases
+from deployments.stores.jobs.records import Claim, StoredArtifact, Tally
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from apg_core.protocol.job import JobStatus
 from deployments.errors import IdempotencyError, JobNotFoundError, QueueFullError, TooManyJobsError
-from deployments.jobs import tallies
-from deployments.jobs.database import Database
-from deployments.jobs.records import (
+from deployments.stores.jobs import tallies
+from deployments.stores.jobs.database import Database
+from deployments.stores.jobs.records import (
     EventPage,
     IdempotencyKey,
     JobRecord,
@@ -18,8 +18,8 @@ from deployments.jobs.records import (
     QueueLimits,
     RecordPage,
 )
-from deployments.jobs.rows import JobRow, add_event, event_of, insert_artifacts, records_of
-from deployments.jobs.tables import events, idempotency, jobs
+from deployments.stores.jobs.rows import JobRow, add_event, event_of, insert_artifacts, records_of
+from deployments.stores.jobs.tables import events, idempotency, jobs
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)

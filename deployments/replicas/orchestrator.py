@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from apg_core.pipeline.loading import ModelLoader, pick_device
 from apg_core.presets import load_preset
 from deployments.errors import LeaseLostError, StoreError
-from deployments.handle_stages import Handle, StageHandles
-from deployments.job_runner import JobRunner
-from deployments.jobs.leases import LeaseState
-from deployments.jobs.records import Claim, Lease
 from deployments.logs import join_serve_logs
+from deployments.running.handle_stages import Handle, StageHandles
+from deployments.running.runner import JobRunner
 from deployments.settings import AppArgs
-from deployments.stores import open_stores
+from deployments.stores.jobs.leases import LeaseState
+from deployments.stores.jobs.records import Claim, Lease
+from deployments.stores.opening import open_stores
 
 log = logging.getLogger(__name__)
 

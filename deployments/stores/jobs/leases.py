@@ -14,9 +14,9 @@ from sqlalchemy.exc import IntegrityError
 
 from apg_core.protocol.job import JobStage, JobStatus, Problem
 from deployments.errors import LeaseLostError
-from deployments.jobs import tallies
-from deployments.jobs.database import Database
-from deployments.jobs.records import (
+from deployments.stores.jobs import tallies
+from deployments.stores.jobs.database import Database
+from deployments.stores.jobs.records import (
     Claim,
     JsonObject,
     Lease,
@@ -25,9 +25,9 @@ from deployments.jobs.records import (
     StoredArtifact,
     Tally,
 )
-from deployments.jobs.rows import JobRow, add_event, insert_artifacts, public_artifact, records_of
-from deployments.jobs.tables import artifacts as artifacts_table
-from deployments.jobs.tables import jobs, parts
+from deployments.stores.jobs.rows import JobRow, add_event, insert_artifacts, public_artifact, records_of
+from deployments.stores.jobs.tables import artifacts as artifacts_table
+from deployments.stores.jobs.tables import jobs, parts
 
 
 class LeaseState(Enum):

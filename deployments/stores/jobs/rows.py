@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from apg_core.protocol.job import Artifact, Event, EventType, JobStatus, Problem
-from deployments.jobs.database import put_row
-from deployments.jobs.records import JobRecord, StoredArtifact
-from deployments.jobs.tables import artifacts, events, jobs
+from deployments.stores.jobs.database import put_row
+from deployments.stores.jobs.records import JobRecord, StoredArtifact
+from deployments.stores.jobs.tables import artifacts, events, jobs
 
 JobRow = Row[*tuple[Any, ...]]
 """A row of one of the tables, by column name."""

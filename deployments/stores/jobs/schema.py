@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from deployments.errors import SchemaError
-from deployments.jobs.database import Database
+from deployments.stores.jobs.database import Database
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -1,4 +1,4 @@
-"""Decoded arrays as bytes: prompts, parts and latents in NumPy's zip format, without pickles."""
+"""Arrays as bytes: prompts, meshes and latents in NumPy's zip format, exactly and without pickles."""
 
 import io
 from collections.abc import Mapping
@@ -8,9 +8,6 @@ import numpy as np
 
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.prompt import Prompt, make_prompt
-
-PROMPT = ".prompt.npz"
-"""Name of the hidden artifact that holds a job's decoded inputs."""
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:

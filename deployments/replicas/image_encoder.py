@@ -8,7 +8,7 @@ from ray import serve
 
 from apg_core.pipeline.conditioning import FeatureExtractor
 from apg_core.protocol.arrays import FeatureArray, RgbImage
-from deployments.networks import loader
+from deployments.replicas.networks import loader
 from deployments.settings import ModelSettings
 
 IMAGES_AT_ONCE = 16

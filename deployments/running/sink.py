@@ -15,13 +15,13 @@ from apg_core.pipeline.stages import OnStep
 from apg_core.protocol.arrays import LatentArray, RgbImage
 from apg_core.protocol.artifacts import AcceptedPart, FailedRegion
 from apg_core.protocol.job import JobStage
-from deployments.archive import archive_of
-from deployments.artifacts import ArtifactStore
-from deployments.decoding.prompts import pack, pack_mesh, unpack
+from apg_core.protocol.packing import pack, pack_mesh, unpack
 from deployments.errors import ExpiredError, StoreError
-from deployments.handle_stages import HandleStages
-from deployments.jobs.leases import JobLeases
-from deployments.jobs.records import Claim, JsonObject, PartRecord, StoredArtifact
+from deployments.running.archive import archive_of
+from deployments.running.handle_stages import HandleStages
+from deployments.stores.artifacts import ArtifactStore
+from deployments.stores.jobs.leases import JobLeases
+from deployments.stores.jobs.records import Claim, JsonObject, PartRecord, StoredArtifact
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import numpy as np
 from apg_core.pipeline.conditioning import ImagePreparer
 from apg_core.pipeline.stages import PreparedImages
 from apg_core.protocol.arrays import Image, Labels
-from deployments.networks import loader
+from deployments.replicas.networks import loader
 from deployments.settings import ModelSettings
 
 

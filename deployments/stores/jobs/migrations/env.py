@@ -1,8 +1,8 @@
-"""Runs migrations on the connection that `deployments.jobs.schema` hands over."""
+"""Runs migrations on the connection that `deployments.stores.jobs.schema` hands over."""
 
 from alembic import context
 
-from deployments.jobs.tables import metadata
+from deployments.stores.jobs.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
