@@ -30,7 +30,7 @@ from deployments.stores.jobs.records import (
     StoredArtifact,
 )
 from deployments.stores.jobs.retention import Retention
-from deployments.stores.jobs.store import JobStore, Submission
+from deployments.stores.jobs.store import JobStore, Submitted
 from tests.support.clocks import Clock
 
 ROOMY = QueueLimits(queued=1000, per_owner=1000)
@@ -58,7 +58,7 @@ class Service:
 
     def submission(
         self, owner: str = "ann", *, key: IdempotencyKey | None = None, limits: QueueLimits = ROOMY
-    ) -> Submission:
+    ) -> Submitted:
         new = NewJob(id=uuid.uuid4().hex, owner=owner, mode="image", seed=2**62, options={"seed": 1}, inputs={})
         return self.store.submit(new, limits=limits, idempotency=key)
 
@@ -184,7 +184,7 @@ def test_an_idempotency_key_counts_for_a_day(service: Service) -> None:
 
 def test_submissions_that_race_with_one_key_make_one_job(service: Service) -> None:
     key = IdempotencyKey(key="k", body_sha256="a" * 64)
-    found: list[Submission] = []
+    found: list[Submitted] = []
     _together(8, lambda: found.append(service.submission(key=key)))
     assert len({one.job.id for one in found}) == 1
     assert sum(not one.replayed for one in found) == 1

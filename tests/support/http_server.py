@@ -13,15 +13,16 @@ import uvicorn
 from apg_core.presets import load_preset
 from apg_core.protocol.job import JobStage
 from apg_core.sandbox.decoder import Decoder
+from deployments.desk import Desk
 from deployments.errors import NotReadyError
 from deployments.http.api import build_api
 from deployments.http.auth import Keys, hash_of
-from deployments.http.events import EventFeed
 from deployments.http.service import Service
 from deployments.limits import ServiceLimits
 from deployments.stores.artifacts import ArtifactStore
 from deployments.stores.jobs import schema
 from deployments.stores.jobs.database import Database
+from deployments.stores.jobs.feed import EventFeed
 from deployments.stores.jobs.leases import JobLeases
 from deployments.stores.jobs.records import Claim, PartRecord
 from deployments.stores.jobs.retention import Retention
@@ -93,7 +94,14 @@ def run_server(
     schema.prepare(database)
     artifacts = ArtifactStore(str(folder / "artifacts"))
     store = JobStore(database)
-    decoder = Decoder(processes=2, memory_bytes=2 * 2**30)
+    desk = Desk(
+        preset=load_preset("nano"),
+        limits=ServiceLimits(**(limits or {})),  # type: ignore[arg-type]
+        jobs=store,
+        artifacts=artifacts,
+        feed=EventFeed(store, poll_seconds=0.02),
+        decoder=Decoder(processes=2, memory_bytes=2 * 2**30),
+    )
     running: list[Server] = []
 
     async def check_ready() -> None:
@@ -101,14 +109,9 @@ def run_server(
             raise NotReadyError("models are loading; try again shortly")
 
     service = Service(
-        preset=load_preset("nano"),
-        precision="fp32",
-        limits=ServiceLimits(**(limits or {})),  # type: ignore[arg-type]
+        desk=desk,
         database=database,
-        store=store,
-        artifacts=artifacts,
-        feed=EventFeed(store, poll_seconds=0.02),
-        decoder=decoder,
+        precision="fp32",
         keys=None if keys is None else Keys({owner: hash_of(key) for owner, key in keys.items()}),
         heartbeat_seconds=0.05,
         check_ready=check_ready,

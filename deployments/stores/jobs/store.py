@@ -26,7 +26,7 @@ _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
 @dataclass(frozen=True)
-class Submission:
+class Submitted:
     """A job that was submitted; `replayed` when an earlier submission with the same key made it."""
 
     job: JobRecord
@@ -40,7 +40,7 @@ class JobStore:
         self._database = database
         self._clock = clock
 
-    def submit(self, new: NewJob, *, limits: QueueLimits, idempotency: IdempotencyKey | None) -> Submission:
+    def submit(self, new: NewJob, *, limits: QueueLimits, idempotency: IdempotencyKey | None) -> Submitted:
         """Queue a job, or give the one that the same idempotency key made before.
 
         Raises:
@@ -50,10 +50,10 @@ class JobStore:
         with self._database.writing() as connection:
             self._database.queue_up(connection)
             if idempotency and (earlier := self._earlier(connection, new.owner, idempotency)):
-                return Submission(earlier, replayed=True)
+                return Submitted(earlier, replayed=True)
             _check_room(connection, new.owner, limits)
             row = self._insert(connection, new, idempotency)
-            return Submission(records_of(connection, [row])[0], replayed=False)
+            return Submitted(records_of(connection, [row])[0], replayed=False)
 
     def replay(self, owner: str, key: IdempotencyKey) -> JobRecord | None:
         """The job that this idempotency key made before, if any.

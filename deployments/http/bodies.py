@@ -1,13 +1,10 @@
-"""Bodies of submissions onto the disk, within limits: multipart, or JSON with base64."""
+"""Bodies of submissions, read within limits: multipart, or JSON with base64."""
 
 import base64
 import binascii
-import hashlib
 import json
 import re
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import AsyncGenerator
 from typing import NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
@@ -18,13 +15,11 @@ from starlette.requests import ClientDisconnect, Request
 
 from apg_core.errors import InputError, LimitError
 from deployments.errors import MalformedRequestError, MediaTypeError
-from deployments.limits import ServiceLimits
+from deployments.uploads import FILE_FIELDS, Upload, UploadFolder
 
-FILE_FIELDS = ("image", "mesh", "mask")
 OPTIONS_BYTES = 64 * 1024
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _COPY_BYTES = 1 << 20
-_ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}")
 _DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*?;base64,")
 _ENDING_OF_TYPE = {
     "model/gltf-binary": ".glb",
@@ -34,29 +29,6 @@ _ENDING_OF_TYPE = {
     "model/stl": ".stl",
 }
 _OPTIONS = TypeAdapter(dict[str, JsonValue])
-
-
-@dataclass(frozen=True)
-class ReceivedFile:
-    """A file as it was sent: where it is now, its cleaned name, and the hash of its content."""
-
-    path: Path
-    name: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Upload:
-    """The body of a submission; nothing in it is decoded yet."""
-
-    files: dict[str, ReceivedFile]
-    options: dict[str, JsonValue]
-
-    @property
-    def sha256(self) -> str:
-        """Hash of all that makes two submissions the same: the files' content and the options."""
-        content = {field: file.sha256 for field, file in self.files.items()}
-        return hashlib.sha256(json.dumps([content, self.options], sort_keys=True).encode()).hexdigest()
 
 
 class JobRequest(BaseModel):
@@ -74,32 +46,31 @@ class JobRequest(BaseModel):
     """Generation options by name."""
 
 
-async def receive(request: Request, folder: Path, limits: ServiceLimits) -> Upload:
+async def receive(request: Request, folder: UploadFolder, *, json_bytes: int) -> Upload:
     """Write the files of a submission into `folder`.
 
     Raises:
         MediaTypeError: neither multipart nor JSON.
         MalformedRequestError: cannot be parsed.
-        LimitError: larger than allowed.
+        LimitError: larger than allowed; a JSON body above `json_bytes`.
         InputError: a field that is not known, or given twice.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         if kind == "multipart/form-data":
-            return await _receive_form(request, folder, limits)
+            return await _receive_form(request, folder)
         if kind == "application/json":
-            body = await _whole_body(request, limits.json_bytes)
-            return await run_in_threadpool(_read_json, body, folder, limits)
+            body = b"".join([chunk async for chunk in _counted(request, json_bytes)])
+            return await run_in_threadpool(_read_json, body, folder)
     except ClientDisconnect as error:
         raise MalformedRequestError("the body ended before it was complete") from error
     raise MediaTypeError(f"send multipart/form-data or application/json, not {kind or 'a body without a type'}")
 
 
-async def _receive_form(request: Request, folder: Path, limits: ServiceLimits) -> Upload:
-    allowed = limits.upload_bytes * len(FILE_FIELDS) + OPTIONS_BYTES + _FORM_OVERHEAD_BYTES
+async def _receive_form(request: Request, folder: UploadFolder) -> Upload:
     parser = MultiPartParser(
         request.headers,
-        _counted(request, allowed),
+        _counted(request, folder.file_bytes * len(FILE_FIELDS) + OPTIONS_BYTES + _FORM_OVERHEAD_BYTES),
         max_files=len(FILE_FIELDS),
         max_fields=len(FILE_FIELDS) + 1,
         max_part_size=OPTIONS_BYTES,
@@ -108,24 +79,25 @@ async def _receive_form(request: Request, folder: Path, limits: ServiceLimits) -
         form = await parser.parse()
     except MultiPartException as error:
         raise MalformedRequestError(f"the multipart body cannot be read: {error.message}") from error
-    files: dict[str, ReceivedFile] = {}
     options: dict[str, JsonValue] | None = None
     try:
         for field, value in form.multi_items():
-            if field in files or (field == "options" and options is not None):
-                raise InputError(f"{field} is given twice", field=field)
-            if field == "options":
-                text = (await value.read(OPTIONS_BYTES)) if isinstance(value, UploadFile) else value
-                options = _read_options(text)
-            elif field not in FILE_FIELDS:
-                _refuse_field(field)
-            elif isinstance(value, UploadFile):
-                files[field] = await run_in_threadpool(_store, field, value, folder, limits)
+            if field != "options":
+                await run_in_threadpool(_store, folder, field, value)
+            elif options is None:
+                options = _read_options(await value.read(OPTIONS_BYTES) if isinstance(value, UploadFile) else value)
             else:
-                raise InputError(f"{field} must be a file: send it with a file name", field=field)
+                raise InputError("options is given twice", field="options")
     finally:
         await form.close()
-    return Upload(files, options or {})
+    return folder.upload(options or {})
+
+
+def _store(folder: UploadFolder, field: str, value: UploadFile | str) -> None:
+    folder.check_field(field)
+    if isinstance(value, str):
+        raise InputError(f"{field} must be a file: send it with a file name", field=field)
+    folder.store(field, value.filename or field, iter(lambda: value.file.read(_COPY_BYTES), b""))
 
 
 async def _counted(request: Request, allowed: int) -> AsyncGenerator[bytes, None]:
@@ -140,62 +112,20 @@ async def _counted(request: Request, allowed: int) -> AsyncGenerator[bytes, None
         yield chunk
 
 
-async def _whole_body(request: Request, allowed: int) -> bytes:
-    return b"".join([chunk async for chunk in _counted(request, allowed)])
-
-
-def _store(field: str, sent: UploadFile, folder: Path, limits: ServiceLimits) -> ReceivedFile:
-    name = _clean_name(sent.filename or field)
-    path = folder / (field + _ending_of(name))
-    digest = hashlib.sha256()
-    written = 0
-    with path.open("wb") as file:
-        while chunk := sent.file.read(_COPY_BYTES):
-            written += len(chunk)
-            if written > limits.upload_bytes:
-                raise LimitError(f"{field}: more than {limits.upload_bytes:,} bytes, the limit", field=field)
-            digest.update(chunk)
-            file.write(chunk)
-    return ReceivedFile(path, name, digest.hexdigest())
-
-
-def _read_json(body: bytes, folder: Path, limits: ServiceLimits) -> Upload:
+def _read_json(body: bytes, folder: UploadFolder) -> Upload:
     try:
         sent = JobRequest.model_validate(_parse(body))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = str(first["loc"][0]) if first["loc"] else "body"
         if first["type"] == "extra_forbidden":
-            _refuse_field(field)
+            folder.check_field(field)
         raise InputError(f"{field}: {first['msg'][:1].lower()}{first['msg'][1:]}", field=field) from error
-    decoded = {}
     for field in FILE_FIELDS:
         if (text := getattr(sent, field)) is not None:
             content, ending = _decode_base64(field, text)
-            decoded[field] = (field + ending, content)
-    return Upload(write_files(decoded, folder, limits), sent.options)
-
-
-def write_files(
-    contents: Mapping[str, tuple[str, bytes]], folder: Path, limits: ServiceLimits
-) -> dict[str, ReceivedFile]:
-    """Write files that came as (name, content) into `folder`, by field.
-
-    Raises:
-        LimitError: one is too large.
-        InputError: a field that is not known.
-    """
-    files = {}
-    for field, (name, content) in contents.items():
-        if field not in FILE_FIELDS:
-            _refuse_field(field)
-        if len(content) > limits.upload_bytes:
-            raise LimitError(f"{field}: more than {limits.upload_bytes:,} bytes, the limit", field=field)
-        clean = _clean_name(name)
-        path = folder / (field + _ending_of(clean))
-        path.write_bytes(content)
-        files[field] = ReceivedFile(path, clean, hashlib.sha256(content).hexdigest())
-    return files
+            folder.store(field, field + ending, [content])
+    return folder.upload(sent.options)
 
 
 def _decode_base64(field: str, text: str) -> tuple[bytes, str]:
@@ -233,20 +163,3 @@ def _parse(text: bytes, *, field: str | None = None) -> JsonValue:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
-
-
-def _refuse_field(field: str) -> NoReturn:
-    known = ", ".join((*FILE_FIELDS, "options"))
-    raise InputError(f"unknown field {field!r}; known fields: {known}", field=field)
-
-
-def _clean_name(name: str) -> str:
-    """The last component of a sent file name, printable, of bounded length: for the record, never as a path."""
-    last = PurePosixPath(name.replace("\\", "/")).name
-    printable = "".join(letter for letter in last if letter.isprintable())
-    return printable.encode("utf-8", "replace").decode()[-200:] or "unnamed"
-
-
-def _ending_of(name: str) -> str:
-    ending = PurePosixPath(name).suffix
-    return ending.lower() if _ENDING.fullmatch(ending) else ""
