@@ -13,7 +13,7 @@ import yaml
 from safetensors.torch import load_file
 from torch import Tensor
 
-from apg_core.diffusion.guidance import GuidanceScales, GuidedInput, part_rows, whole_rows
+from apg_core.diffusion.guidance import GuidedInput, part_rows, whole_rows
 from apg_core.diffusion.trajectories import Trajectory, run
 from apg_core.errors import PresetError
 from apg_core.geometry.surface import farthest_points
@@ -22,12 +22,14 @@ from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
 from apg_core.pipeline.conditioning import FeatureExtractor
 from apg_core.pipeline.loading import ModelLoader
-from apg_core.pipeline.prepare import mask_regions, prepare_region, prepare_whole
+from apg_core.pipeline.prepare import prepare_region, prepare_whole
 from apg_core.pipeline.sampling import PartSampler
-from apg_core.pipeline.stages import HistoryNoise, PartRequest, WholeRequest
+from apg_core.pipeline.stages import Geometry, HistoryNoise, LatentRequest
 from apg_core.presets import Preset, load_preset
 from apg_core.presets.preset import WeightSource
 from apg_core.protocol.arrays import RgbImage
+from apg_core.protocol.options import GuidanceScales
+from apg_core.protocol.prompt import mask_regions
 
 SINGLE_PASS, TRAJECTORY, END_TO_END, PIXELS, EXACT = 1e-5, 2e-4, 1e-3, 2 / 255, 0.0
 WHOLE_GUIDANCE = 7.0
@@ -254,8 +256,9 @@ class ParityCases:
         return self._error(self._whole_latent(int(seed), int(steps)) * self._preset.latent_scale, name)
 
     def _whole_latent(self, seed: int, steps: int) -> np.ndarray:
-        request = WholeRequest(
-            features=self._whole_features, guidance=WHOLE_GUIDANCE, seed=seed, steps=steps, sigma_floor=0.0
+        guidance = GuidanceScales(image=WHOLE_GUIDANCE, geometry=0.0)
+        request = LatentRequest(
+            features=self._whole_features, guidance=guidance, seed=seed, steps=steps, sigma_floor=0.0
         )
         return self._sampler.sample(request)
 
@@ -267,19 +270,20 @@ class ParityCases:
         history = self._zero_latent if first else self._in("e2e.out.history_scaled") / self._preset.latent_scale
         region = re.search(r"masked(\d+)", name)
         noised = re.search(rf"\.sigma{NUMBER}", name)
-        request = PartRequest(
+        noise = None
+        if noised is not None:
+            noise = HistoryNoise(float(noised[1]), self._tensors["e2e.in.history_noise"][0].numpy())
+        whole = self._whole_latent(int(whole_seed), int(whole_steps))
+        request = LatentRequest(
             features=self._whole_features,
             region_features=None if region is None else self._region_features(int(region[1])),
-            whole=self._whole_latent(int(whole_seed), int(whole_steps)),
-            history=history[0].cpu().numpy(),
-            image_guidance=_number(name, "image", otherwise=0.0),
-            geometry_guidance=_number(name, "geometry", otherwise=2.0),
+            geometry=Geometry(whole, history[0].cpu().numpy(), noise),
+            guidance=GuidanceScales(
+                image=_number(name, "image", otherwise=0.0), geometry=_number(name, "geometry", otherwise=2.0)
+            ),
             seed=int(seed),
             steps=int(steps),
             sigma_floor=_number(name, "sigma_floor", otherwise=0.0),
-            history_noise=None
-            if noised is None
-            else HistoryNoise(float(noised[1]), self._tensors["e2e.in.history_noise"][0].numpy()),
         )
         return self._error(self._sampler.sample(request)[None], name)
 

@@ -2,15 +2,15 @@
 
 import asyncio
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apg_core.inputs import InputLimits
 from apg_core.protocol.packing import unpack_prompt
-from apg_core.protocol.prompt import Prompt
+from apg_core.protocol.prompt import InputName, Prompt
 from apg_core.sandbox.decoder import Decoder
 from apg_core.sandbox.messages import DecodeRequest
-from cluster.items import Kind
 from cluster.storage import Place
 from cluster.work import RowStage, Work
 
@@ -40,16 +40,18 @@ class ReadInputs(RowStage):
                 await self._decoder.__aenter__()
                 self._started = True
         with tempfile.TemporaryDirectory(prefix="apg-batch-") as folder:
-            sources = work.item.sources()
+            sources = work.item.files
             contents = {kind: place.read(self._limits.inputs, field=kind) for kind, place in sources.items()}
             prompt = await self._decode(contents, sources, Path(folder))
         return replace(work, prompt=prompt, inputs=work.item.entries(contents))
 
-    async def _decode(self, contents: dict[Kind, bytes], sources: dict[Kind, Place], folder: Path) -> Prompt:
+    async def _decode(
+        self, contents: dict[InputName, bytes], sources: Mapping[InputName, Place], folder: Path
+    ) -> Prompt:
         paths = {kind: folder / f"{kind}{Path(place.name).suffix}" for kind, place in sources.items()}
         for kind, path in paths.items():
             path.write_bytes(contents[kind])
         output = folder / "prompt.npz"
-        request = DecodeRequest(**paths, limits=self._limits.inputs, seconds=self._limits.seconds, output=output)
+        request = DecodeRequest(files=paths, limits=self._limits.inputs, seconds=self._limits.seconds, output=output)
         await self._decoder.decode(request)
         return unpack_prompt(output.read_bytes())

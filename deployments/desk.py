@@ -163,7 +163,7 @@ class Desk:
         output = upload.folder / "prompt.npz"
         paths = {field: file.path for field, file in upload.files.items()}
         limits = self.limits
-        request = DecodeRequest(**paths, limits=limits, seconds=limits.decode_seconds, output=output)
+        request = DecodeRequest(files=paths, limits=limits, seconds=limits.decode_seconds, output=output)
         decoded = await self.decoder.decode(request)
         return decoded, await asyncio.to_thread(output.read_bytes)
 

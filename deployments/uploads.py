@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from pydantic import JsonValue
 
 from apg_core.errors import InputError, LimitError
+from apg_core.protocol.prompt import INPUTS, InputName
 
-FILE_FIELDS = ("image", "mesh", "mask")
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -31,7 +31,7 @@ class Upload:
     """A submission's files and options; nothing of it is decoded yet."""
 
     folder: Path
-    files: dict[str, ReceivedFile]
+    files: dict[InputName, ReceivedFile]
     options: dict[str, JsonValue]
 
     @property
@@ -48,19 +48,21 @@ class UploadFolder:
         """`file_bytes` is how large each file may be."""
         self._path = path
         self.file_bytes = file_bytes
-        self._files: dict[str, ReceivedFile] = {}
+        self._files: dict[InputName, ReceivedFile] = {}
 
-    def check_field(self, field: str) -> None:
-        """Refuse a field that no file may come in, or that one has come in.
+    def input_of(self, field: str) -> InputName:
+        """The input that a file of this field is.
 
         Raises:
-            InputError: as the message says.
+            InputError: none, or it has come already.
         """
-        if field not in FILE_FIELDS:
-            known = ", ".join((*FILE_FIELDS, "options"))
+        name = next((name for name in INPUTS if name == field), None)
+        if name is None:
+            known = ", ".join((*INPUTS, "options"))
             raise InputError(f"unknown field {field!r}; known fields: {known}", field=field)
-        if field in self._files:
+        if name in self._files:
             raise InputError(f"{field} is given twice", field=field)
+        return name
 
     def store(self, field: str, name: str, content: Iterable[bytes]) -> None:
         """Write a file that comes in chunks.
@@ -69,7 +71,7 @@ class UploadFolder:
             LimitError: it is too large.
             InputError: a field that is not known, or given twice.
         """
-        self.check_field(field)
+        kind = self.input_of(field)
         clean = _clean_name(name)
         path = self._path / (field + _ending_of(clean))
         digest = hashlib.sha256()
@@ -81,7 +83,7 @@ class UploadFolder:
                     raise LimitError(f"{field}: more than {self.file_bytes:,} bytes, the limit", field=field)
                 digest.update(chunk)
                 file.write(chunk)
-        self._files[field] = ReceivedFile(path, clean, digest.hexdigest())
+        self._files[kind] = ReceivedFile(path, clean, digest.hexdigest())
 
     def upload(self, options: dict[str, JsonValue]) -> Upload:
         """All files that have come, with the submission's options."""

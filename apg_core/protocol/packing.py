@@ -2,12 +2,12 @@
 
 import io
 from collections.abc import Mapping
-from typing import cast
 
 import numpy as np
 
+from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.prompt import Prompt, make_prompt
+from apg_core.protocol.prompt import INPUTS, Prompt
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -26,27 +26,46 @@ def unpack(content: bytes) -> dict[str, np.ndarray]:
 def pack_prompt(prompt: Prompt) -> bytes:
     """A prompt as one file."""
     arrays: dict[str, np.ndarray] = {}
-    for name in ("image", "mask"):
-        if (value := getattr(prompt, name, None)) is not None:
+    for name in INPUTS:
+        value = getattr(prompt, name)
+        if isinstance(value, TriangleMesh):
+            arrays |= _of_mesh(value)
+        elif value is not None:
             arrays[name] = value
-    if (mesh := cast(TriangleMesh | None, getattr(prompt, "mesh", None))) is not None:
-        arrays |= {"vertices": mesh.vertices, "faces": mesh.faces}
     return pack(arrays)
 
 
 def unpack_prompt(content: bytes) -> Prompt:
     """The prompt of a file that `pack_prompt` made."""
     arrays = unpack(content)
-    mesh = TriangleMesh(arrays["vertices"], arrays["faces"]) if "vertices" in arrays else None
-    return make_prompt(arrays.get("image"), mesh, arrays.get("mask"))
+    mesh = _to_mesh(arrays) if "vertices" in arrays else None
+    return Prompt(mesh=mesh, **{name: arrays[name] for name in INPUTS if name in arrays})
 
 
 def pack_mesh(mesh: TriangleMesh) -> bytes:
     """A mesh as one file, exactly."""
-    return pack({"vertices": mesh.vertices, "faces": mesh.faces})
+    return pack(_of_mesh(mesh))
 
 
 def unpack_mesh(content: bytes) -> TriangleMesh:
     """The mesh of a file that `pack_mesh` made."""
-    arrays = unpack(content)
+    return _to_mesh(unpack(content))
+
+
+def pack_latent(latent: LatentArray) -> bytes:
+    """A latent as one file, exactly."""
+    return pack({"latent": latent})
+
+
+def unpack_latent(content: bytes) -> LatentArray:
+    """The latent of a file that `pack_latent` made."""
+    latent: LatentArray = unpack(content)["latent"]
+    return latent
+
+
+def _of_mesh(mesh: TriangleMesh) -> dict[str, np.ndarray]:
+    return {"vertices": mesh.vertices, "faces": mesh.faces}
+
+
+def _to_mesh(arrays: Mapping[str, np.ndarray]) -> TriangleMesh:
     return TriangleMesh(arrays["vertices"], arrays["faces"])

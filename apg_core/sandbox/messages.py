@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from apg_core import errors
 from apg_core.errors import InputError
 from apg_core.inputs import InputLimits
-from apg_core.protocol.prompt import Mode
+from apg_core.protocol.prompt import InputName, Mode
 
 
 class _Message(BaseModel):
@@ -18,9 +18,7 @@ class _Message(BaseModel):
 class DecodeRequest(_Message):
     """Decode these files into one prompt, and write it to `output`; a mesh's ending must fit its content."""
 
-    image: Path | None = None
-    mesh: Path | None = None
-    mask: Path | None = None
+    files: dict[InputName, Path]
     limits: InputLimits
     seconds: Annotated[float, Field(gt=0)]
     output: Path

@@ -11,10 +11,8 @@ import sys
 from pathlib import Path
 
 from apg_core.errors import InputError, LimitError
-from apg_core.inputs import read_image, read_mask, read_mesh
-from apg_core.pipeline.prepare import mask_regions
+from apg_core.inputs.prompt import read_prompt
 from apg_core.protocol.packing import pack_prompt
-from apg_core.protocol.prompt import make_prompt
 from apg_core.sandbox.messages import DecodeAnswer, Decoded, DecodeRequest, Refusal
 
 
@@ -43,15 +41,9 @@ def _answer(request: DecodeRequest) -> DecodeAnswer:
 
 
 def _decode(request: DecodeRequest) -> Decoded:
-    image, mesh, mask = request.image, request.mesh, request.mask
-    limits = request.limits
-    prompt = make_prompt(
-        None if image is None else read_image(image, limits),
-        None if mesh is None else read_mesh(mesh, limits),
-        labels := None if mask is None else read_mask(mask, limits),
-    )
+    prompt = read_prompt(request.files, request.limits)
     request.output.write_bytes(pack_prompt(prompt))
-    return Decoded(mode=prompt.mode, regions=None if labels is None else len(mask_regions(labels)))
+    return Decoded(mode=prompt.mode, regions=None if prompt.regions is None else len(prompt.regions))
 
 
 def _limit_memory(allowed: int) -> None:

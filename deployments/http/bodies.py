@@ -14,8 +14,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from apg_core.errors import InputError, LimitError
+from apg_core.protocol.prompt import INPUTS
 from deployments.errors import MalformedRequestError, MediaTypeError
-from deployments.uploads import FILE_FIELDS, Upload, UploadFolder
+from deployments.uploads import Upload, UploadFolder
 
 OPTIONS_BYTES = 64 * 1024
 _FORM_OVERHEAD_BYTES = 64 * 1024
@@ -70,9 +71,9 @@ async def receive(request: Request, folder: UploadFolder, *, json_bytes: int) ->
 async def _receive_form(request: Request, folder: UploadFolder) -> Upload:
     parser = MultiPartParser(
         request.headers,
-        _counted(request, folder.file_bytes * len(FILE_FIELDS) + OPTIONS_BYTES + _FORM_OVERHEAD_BYTES),
-        max_files=len(FILE_FIELDS),
-        max_fields=len(FILE_FIELDS) + 1,
+        _counted(request, folder.file_bytes * len(INPUTS) + OPTIONS_BYTES + _FORM_OVERHEAD_BYTES),
+        max_files=len(INPUTS),
+        max_fields=len(INPUTS) + 1,
         max_part_size=OPTIONS_BYTES,
     )
     try:
@@ -94,7 +95,7 @@ async def _receive_form(request: Request, folder: UploadFolder) -> Upload:
 
 
 def _store(folder: UploadFolder, field: str, value: UploadFile | str) -> None:
-    folder.check_field(field)
+    folder.input_of(field)
     if isinstance(value, str):
         raise InputError(f"{field} must be a file: send it with a file name", field=field)
     folder.store(field, value.filename or field, iter(lambda: value.file.read(_COPY_BYTES), b""))
@@ -119,9 +120,9 @@ def _read_json(body: bytes, folder: UploadFolder) -> Upload:
         first = error.errors(include_url=False)[0]
         field = str(first["loc"][0]) if first["loc"] else "body"
         if first["type"] == "extra_forbidden":
-            folder.check_field(field)
+            folder.input_of(field)
         raise InputError(f"{field}: {first['msg'][:1].lower()}{first['msg'][1:]}", field=field) from error
-    for field in FILE_FIELDS:
+    for field in INPUTS:
         if (text := getattr(sent, field)) is not None:
             content, ending = _decode_base64(field, text)
             folder.store(field, field + ending, [content])

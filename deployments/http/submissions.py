@@ -7,12 +7,13 @@ from fastapi import APIRouter, Header, Request, Response
 
 from apg_core.protocol.job import Job
 from apg_core.protocol.options import GenerationOptions
+from apg_core.protocol.prompt import INPUTS
 from deployments.http.bodies import JobRequest, receive
 from deployments.http.failures import documented
 from deployments.http.request_ids import request_id_of
 from deployments.http.service import DeskDep, OwnerDep
 from deployments.limits import ServiceLimits
-from deployments.uploads import FILE_FIELDS, upload_folder
+from deployments.uploads import upload_folder
 
 router = APIRouter(tags=["jobs"])
 
@@ -25,7 +26,7 @@ def _described() -> dict[str, Any]:
     as_json["properties"]["options"] = options
     as_form = {
         "type": "object",
-        "properties": {field: {"type": "string", "format": "binary"} for field in FILE_FIELDS} | {"options": options},
+        "properties": {field: {"type": "string", "format": "binary"} for field in INPUTS} | {"options": options},
         "additionalProperties": False,
     }
     return {

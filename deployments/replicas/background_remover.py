@@ -8,10 +8,11 @@ from apg_core.pipeline.conditioning import ImagePreparer
 from apg_core.pipeline.stages import PreparedImages
 from apg_core.protocol.arrays import Image, Labels
 from deployments.replicas.networks import loader
+from deployments.replicas.replica import Replica
 from deployments.settings import ModelSettings
 
 
-class BackgroundRemover:
+class BackgroundRemoverReplica(Replica):
     """Prepares images, one request at a time in each of the replica's threads."""
 
     def __init__(self, models: ModelSettings) -> None:
@@ -24,11 +25,7 @@ class BackgroundRemover:
         self._preparer.prepare(warm_up, None, [], remove_background=True)
 
     def prepare(
-        self, image: Image, mask: Labels | None, labels: Sequence[int], remove_background: bool
+        self, image: Image, mask: Labels | None, labels: Sequence[int], *, remove_background: bool
     ) -> PreparedImages:
         """The whole and the mask regions on white."""
         return self._preparer.prepare(image, mask, labels, remove_background=remove_background)
-
-    def ready(self) -> bool:
-        """Whether the network has run once: it has, once this can be asked."""
-        return True

@@ -9,6 +9,7 @@ from ray import serve
 from apg_core.pipeline.conditioning import FeatureExtractor
 from apg_core.protocol.arrays import FeatureArray, RgbImage
 from deployments.replicas.networks import loader
+from deployments.replicas.replica import Replica
 from deployments.settings import ModelSettings
 
 IMAGES_AT_ONCE = 16
@@ -16,7 +17,7 @@ REQUESTS_AT_ONCE = 8
 WAIT_SECONDS = 0.01
 
 
-class ImageEncoder:
+class ImageEncoderReplica(Replica):
     """Encodes images; requests that come together share a pass."""
 
     def __init__(self, models: ModelSettings) -> None:
@@ -27,10 +28,6 @@ class ImageEncoder:
         """Features of each image."""
         features: list[FeatureArray] = await self._encode_together(images)
         return features
-
-    def ready(self) -> bool:
-        """Whether the network has run once: it has, once this can be asked."""
-        return True
 
     @serve.batch(max_batch_size=REQUESTS_AT_ONCE, batch_wait_timeout_s=WAIT_SECONDS)
     async def _encode_together(self, requests: list[Sequence[RgbImage]]) -> list[list[FeatureArray]]:

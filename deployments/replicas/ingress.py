@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+from collections.abc import Sequence
 
 from fastapi import FastAPI
 from ray import serve
@@ -18,7 +19,8 @@ from deployments.http.auth import Keys
 from deployments.http.service import Service
 from deployments.logs import join_serve_logs
 from deployments.replicas.handle_desk import HandleDesk
-from deployments.running.handle_stages import Handle
+from deployments.replicas.handles import Handle
+from deployments.replicas.replica import Replica
 from deployments.settings import AccessSettings, AppArgs
 from deployments.stores.jobs.feed import EventFeed
 from deployments.stores.opening import Stores, open_stores
@@ -28,10 +30,10 @@ READY_SECONDS = 2.0
 
 
 @serve.ingress()
-class Ingress(HandleDesk):
+class IngressReplica(HandleDesk):
     """Answers HTTP requests, and the calls of `clients.handle`."""
 
-    def __init__(self, args: AppArgs, *deployments: Handle) -> None:
+    def __init__(self, args: AppArgs, *, waits_for: Sequence[Handle[Replica]]) -> None:
         join_serve_logs()
         check_bound_address(_bound_host(), args.access)
         stores = open_stores(args.stores)
@@ -50,7 +52,7 @@ class Ingress(HandleDesk):
             precision=args.models.precision,
             keys=None if args.access.keys_file is None else Keys.from_file(args.access.keys_file),
             echo_request_ids=False,
-            check_ready=_Readiness(stores, deployments).check,
+            check_ready=_Readiness(stores, waits_for).check,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -75,7 +77,7 @@ def check_bound_address(host: str, access: AccessSettings) -> None:
 class _Readiness:
     """Asks every deployment once whether it is there; each has run its network when it can answer."""
 
-    def __init__(self, stores: Stores, deployments: tuple[Handle, ...]) -> None:
+    def __init__(self, stores: Stores, deployments: Sequence[Handle[Replica]]) -> None:
         self._stores = stores
         self._waiting = list(deployments)
 
@@ -83,10 +85,9 @@ class _Readiness:
         await asyncio.to_thread(self._stores.ping)
         for handle in list(self._waiting):
             try:
-                await asyncio.wait_for(handle.ready.remote(), READY_SECONDS)
+                await asyncio.wait_for(handle.call(Replica.ready)(), READY_SECONDS)
             except (TimeoutError, RayError, RayServeException) as error:
-                name = handle.deployment_name
-                raise NotReadyError(f"{name} is still starting; try again shortly") from error
+                raise NotReadyError(f"{handle.name} is still starting; try again shortly") from error
             self._waiting.remove(handle)
 
 

@@ -7,26 +7,27 @@ import numpy as np
 from apg_core.geometry.overlap import SurfaceCells
 from apg_core.geometry.render import preview
 from apg_core.geometry.surface import Surface
-from apg_core.pipeline import meshing
 from apg_core.pipeline.ending import Ending
-from apg_core.pipeline.finishing import Artifact, Provenance, artifacts, early_part_file
+from apg_core.pipeline.finishing import OutputFile, draft_file, output_files
+from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.stages import CleanedPart, FittedParts
 from apg_core.presets import load_preset
-from apg_core.protocol.artifacts import AcceptedPart, PartFacts
+from apg_core.protocol.manifest import AcceptedPart, PartFacts, Provenance
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, GenerationOptions, MeshOptions
 from apg_core.protocol.prompt import Prompt
 from deployments.logs import join_serve_logs
+from deployments.replicas.replica import Replica
 from deployments.running.archive import archive_of
 from deployments.settings import ModelSettings
 
 
-class MeshWorker:
+class MeshWorkerReplica(Replica):
     """Surfaces, overlap, cleanup, files."""
 
     def __init__(self, models: ModelSettings) -> None:
         join_serve_logs()
-        self._meshes = meshing.MeshWorker(load_preset(models.preset).surface)
+        self._meshes = MeshWorker(load_preset(models.preset).surface)
         self._warm_up()
 
     def sample_surface(self, mesh: TriangleMesh, seed: int) -> Surface:
@@ -45,30 +46,21 @@ class MeshWorker:
         """The parts cut to the given mesh and grown into its gaps."""
         return self._meshes.fit(parts, given, options)
 
-    def part_file(self, part: AcceptedPart, parts_total: int | None) -> Artifact:
+    def draft_file(self, part: AcceptedPart, parts_total: int | None) -> OutputFile:
         """An accepted part's file while the generation goes on."""
-        return early_part_file(part, parts_total=parts_total)
+        return draft_file(part, parts_total=parts_total)
 
     def package(
-        self,
-        ending: Ending,
-        prompt: Prompt,
-        options: GenerationOptions,
-        provenance: Provenance,
-        whole: TriangleMesh | None,
-    ) -> list[Artifact]:
+        self, ending: Ending, prompt: Prompt, options: GenerationOptions, provenance: Provenance
+    ) -> list[OutputFile]:
         """Every file of a finished generation, and one archive of them all."""
-        files = list(artifacts(ending, prompt=prompt, options=options, provenance=provenance, whole=whole))
+        files = list(output_files(ending, prompt=prompt, options=options, provenance=provenance))
         return [*files, archive_of(files)]
-
-    def ready(self) -> bool:
-        """Whether it can work."""
-        return True
 
     def _warm_up(self) -> None:
         corners = np.eye(4, 3, dtype=np.float32)
         tetrahedron = TriangleMesh(corners, np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]], np.int32))
         cleaned = self.clean(tetrahedron, CleanupOptions(), grid_size=16)
         part = AcceptedPart(PartFacts(index=0, attempt=0, seed=0, overlap=0.0), cleaned.mesh)
-        self.part_file(part, None)
+        self.draft_file(part, None)
         preview([cleaned.mesh], [(255, 255, 255, 255)])

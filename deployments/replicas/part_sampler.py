@@ -5,46 +5,36 @@ from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 
-from apg_core.pipeline import sampling
-from apg_core.pipeline.conditioning import FeatureExtractor
 from apg_core.pipeline.shared_sampling import SharedSampler
-from apg_core.pipeline.stages import LatentRequest, PartRequest
+from apg_core.pipeline.stages import Geometry, LatentRequest
 from apg_core.protocol.arrays import LatentArray
+from apg_core.protocol.options import GuidanceScales
 from deployments.replicas.networks import loader
+from deployments.replicas.replica import Replica
 from deployments.settings import ModelSettings
 
 Step = tuple[int, int]
 STEP_SECONDS = 0.25  # how often a caller hears of the steps
 
 
-class PartSampler:
+class PartSamplerReplica(Replica):
     """Samples the whole and the parts."""
 
     def __init__(self, models: ModelSettings) -> None:
         networks = loader(models)
         preset = networks.preset
-        dropped = FeatureExtractor(networks.image_encoder()).dropped()  # a constant; the encoder is not kept
-        core = sampling.PartSampler(
-            networks.denoiser(),
-            schedule=preset.schedule,
-            latent_scale=preset.latent_scale,
-            num_latents=preset.num_latents,
-            dropped=dropped,
-        )
+        sampler = networks.part_sampler()
         nothing = np.zeros((preset.num_latents, preset.dit.latent_channels), np.float32)
-        warm_up = PartRequest(
-            features=dropped,
-            region_features=None,
-            whole=nothing,
-            history=nothing,
-            image_guidance=2.0,
-            geometry_guidance=3.0,
+        warm_up = LatentRequest(
+            features=np.zeros((preset.image_encoder.num_tokens, preset.dit.image_width), np.float32),
+            geometry=Geometry(whole=nothing, history=nothing),
+            guidance=GuidanceScales(image=2.0, geometry=3.0),
             seed=0,
             steps=1,
             sigma_floor=0.0,
         )
-        core.sample(warm_up)
-        self._shared = SharedSampler(core, max_rows=models.sampler_rows)
+        sampler.sample(warm_up)
+        self._shared = SharedSampler(sampler, max_rows=models.sampler_rows)
 
     async def sample(self, requests: Sequence[LatentRequest]) -> AsyncIterator[Step | list[LatentArray]]:
         """Steps taken and steps in all, now and then; at the end the latents.
@@ -67,7 +57,3 @@ class PartSampler:
     def rows(self) -> int:
         """Network evaluations that the next step costs: zero when nothing is being sampled."""
         return self._shared.rows
-
-    def ready(self) -> bool:
-        """Whether the network has run once: it has, once this can be asked."""
-        return True

@@ -8,23 +8,24 @@ import asyncio
 from collections.abc import Sequence
 
 from apg_core.geometry.surface import Surface, zero_surface
-from apg_core.pipeline.codec import ShapeCodec as CoreCodec
+from apg_core.pipeline.codec import ShapeCodec
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import DecodeOptions
 from deployments.replicas.networks import loader
+from deployments.replicas.replica import Replica
 from deployments.settings import ModelSettings
 
 _WARM_UP_GRID = 32
 
 
-class ShapeCodec:
+class ShapeCodecReplica(Replica):
     """Encodes surfaces, decodes latents; one at a time on the device, extraction beside it."""
 
     def __init__(self, models: ModelSettings) -> None:
         networks = loader(models)
-        self._codec = CoreCodec(networks.vae())
+        self._codec = ShapeCodec(networks.vae())
         self._meshes = MeshWorker(networks.preset.surface)
         self._device = asyncio.Lock()
         latent = self._codec.encode(zero_surface(networks.preset.surface))
@@ -45,7 +46,3 @@ class ShapeCodec:
         """How alike each latent's shape is to those of the others."""
         async with self._device:
             return await asyncio.to_thread(self._codec.agreement, latents)
-
-    def ready(self) -> bool:
-        """Whether the network has run once: it has, once this can be asked."""
-        return True

@@ -1,159 +1,131 @@
 """Runs one claimed job from where it is to its end, and records that end."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
-from apg_core.errors import ApgError
-from apg_core.pipeline.ending import Ending, Resume
-from apg_core.pipeline.finishing import Provenance
+from apg_core.errors import ApgError, OutputError
+from apg_core.pipeline.brief import Brief
+from apg_core.pipeline.ending import Ending
+from apg_core.pipeline.finishing import OutputFile
 from apg_core.pipeline.generate import generate
 from apg_core.presets import Preset
-from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, InputEntry, PartFacts
-from apg_core.protocol.job import JobStage
-from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.packing import unpack_mesh, unpack_prompt
-from apg_core.protocol.prompt import Prompt
-from deployments.errors import ExpiredError, LeaseLostError, UnavailableError
-from deployments.logs import enter_job
+from apg_core.protocol.manifest import InputEntry, Provenance
+from apg_core.protocol.stage import Stage
+from deployments.errors import ExpiredError, LeaseLostError, StoreError, UnavailableError
 from deployments.problems import problem_of
-from deployments.running.checkpoint import PROMPT
-from deployments.running.handle_stages import HandleStages, StageHandles
-from deployments.running.sink import WHOLE, JobSink, latent_of, part_state
+from deployments.running.archive import archive_of
+from deployments.running.checkpoint import Checkpoint
+from deployments.running.claimed import ClaimedJob
+from deployments.running.job_stages import JobStages
+from deployments.running.sink import JobSink
 from deployments.stores.artifacts import ArtifactStore
 from deployments.stores.jobs import tallies
-from deployments.stores.jobs.leases import JobLeases
-from deployments.stores.jobs.records import Claim, StoredArtifact, Tally
+from deployments.stores.jobs.leases import JobLeases, LeaseState
+from deployments.stores.jobs.records import Claim, JobRecord, StoredArtifact
+from deployments.stores.jobs.tallies import Tally, Total
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
 class JobRunner:
-    """Drives the generation of claimed jobs over the stages' deployments."""
+    """Drives the generation of claimed jobs over their stages, wherever these are."""
 
-    def __init__(
-        self,
-        *,
-        preset: Preset,
-        weights: dict[str, str],
-        handles: StageHandles,
-        leases: JobLeases,
-        artifacts: ArtifactStore,
-    ) -> None:
-        self._preset = preset
-        self._weights = weights
-        self._handles = handles
-        self._leases = leases
-        self._artifacts = artifacts
+    preset: Preset
+    provenance: Provenance
+    """What the manifests say of the preset; each job adds its inputs."""
+    stages: Callable[[JobRecord], JobStages]
+    """Gives each job stages of its own."""
+    leases: JobLeases
+    artifacts: ArtifactStore
 
-    async def run(self, claim: Claim, *, asked_to_cancel: Callable[[], bool]) -> None:
+    async def run(self, claim: Claim) -> None:
         """Run the job to its end; returns without one where the lease is lost or the stores cannot be reached.
 
-        When this task is cancelled, `asked_to_cancel` says whether the job is to end so; if not, it is given back to
-        the queue. (A cancellation's own message does not survive the way through Ray.)
+        When this task is cancelled, the job ends so if its owner has asked for that; if not, it is given back to the
+        queue.
         """
-        enter_job(claim.job.id, request_id=claim.job.request_id)
-        log.info("job claimed", extra={"job_attempt": claim.lease.attempt})
-        stages = HandleStages(self._handles)
-        sink = JobSink(claim, stages=stages, leases=self._leases, artifacts=self._artifacts)
-        telling = asyncio.create_task(sink.tell_steps())
-        try:
-            await self._generate(claim, stages, sink)
-        except asyncio.CancelledError:
-            await self._stop(claim, sink, asked=asked_to_cancel())
-        except LeaseLostError:
-            log.warning("lease lost; another runner has the job")
-        except UnavailableError as error:
-            # Nobody's fault and not the job's: when its lease runs out, another attempt is made.
-            log.error("job left for another attempt", exc_info=error)  # noqa: TRY400
-        except ApgError as error:
-            log.warning("job failed", exc_info=error)
-            problem = problem_of(error, request_id=claim.job.request_id)
-            archive = await sink.archive()
-            await self._end(sink, partial(self._leases.finish, claim.lease, "failed", error=problem, artifacts=archive))
-        finally:
-            telling.cancel()
+        stages = self.stages(claim.job)
+        job = ClaimedJob(claim, self.leases, self.artifacts)
+        sink = JobSink(job, draft_file=stages.draft_file)
+        log.info("job claimed", extra={"run": claim.lease.run})
+        with _left_to_another_run():
+            try:
+                await self._generate(job, stages, sink)
+            except asyncio.CancelledError:
+                await _let_go(job, sink)
+            except (LeaseLostError, UnavailableError):
+                raise
+            except ApgError as error:
+                log.warning("job failed", exc_info=error)
+                problem = problem_of(error, request_id=claim.job.request_id)
+                await job.write(JobLeases.finish, "failed", error=problem, artifacts=await _archived_parts(job, sink))
 
-    async def _generate(self, claim: Claim, stages: HandleStages, sink: JobSink) -> None:
-        prompt = unpack_prompt(await self._hidden(claim, PROMPT))
-        options = GenerationOptions.model_validate(claim.job.options)
-        resume = await self._resume(claim)
-        ending = await generate(prompt, options, preset=self._preset, stages=stages, sink=sink, resume=resume)
-        await sink.stage(JobStage.PACKAGE)
-        stored = await self._package(claim, stages, ending, prompt, options)
-        finish = partial(
-            self._leases.finish,
-            claim.lease,
+    async def _generate(self, job: ClaimedJob, stages: JobStages, sink: JobSink) -> None:
+        start = await Checkpoint.load(job)
+        brief = Brief(prompt=start.prompt, options=start.options, preset=self.preset, stages=stages, sink=sink)
+        async with sink.reporting_steps():
+            ending = await generate(brief, start.resume)
+        await sink.stage(Stage.PACKAGE)
+        inputs = {name: InputEntry.model_validate(entry) for name, entry in job.claim.job.inputs.items()}
+        provenance = replace(self.provenance, inputs=inputs)
+        files = await stages.package(ending, start.prompt, start.options, provenance)
+        await job.write(
+            JobLeases.finish,
             "succeeded",
             stop_reason=ending.stop_reason.value,
-            artifacts=stored,
+            artifacts=[await job.put(file.name, file.content) for file in files],
             tally=_tally(ending, stages),
         )
-        await sink.persist(finish)
         log.info("job succeeded", extra={"parts": len(ending.parts), "seconds": ending.timings})
 
-    async def _package(
-        self, claim: Claim, stages: HandleStages, ending: Ending, prompt: Prompt, options: GenerationOptions
-    ) -> list[StoredArtifact]:
-        whole = await stages.decode_mesh(ending.whole, options) if options.save_whole else None
-        provenance = Provenance(
-            preset=self._preset.name,
-            random_weights=self._preset.random_seed is not None,
-            weights=self._weights,
-            inputs={name: InputEntry.model_validate(entry) for name, entry in claim.job.inputs.items()},
-        )
-        files = await stages.package(ending, prompt, options, provenance, whole)
-        put = partial(self._artifacts.put, claim.job.id, claim.lease.attempt)
-        return [await asyncio.to_thread(put, file.name, file.content) for file in files]
 
-    async def _resume(self, claim: Claim) -> Resume:
-        parts = [
-            AcceptedPart(
-                PartFacts.model_validate(part.facts),
-                unpack_mesh(await self._hidden(claim, part_state(part.index))),
-            )
-            for part in claim.parts
-        ]
-        regions = claim.checkpoint.get("failed_regions", [])
-        assert isinstance(regions, list)
-        return Resume(
-            whole=latent_of(await self._hidden(claim, WHOLE)) if claim.job.artifact(WHOLE) else None,
-            parts=parts,
-            failed_regions=[FailedRegion.model_validate(region) for region in regions],
-        )
+@contextmanager
+def _left_to_another_run() -> Iterator[None]:
+    """A lost lease or an unreachable store ends this run and not the job, which is claimed again."""
+    try:
+        yield
+    except LeaseLostError:
+        log.warning("lease lost; another runner has the job")
+    except UnavailableError as error:  # nobody's fault and not the job's
+        log.error("job left for another run", exc_info=error)  # noqa: TRY400
 
-    async def _hidden(self, claim: Claim, name: str) -> bytes:
-        stored = claim.job.artifact(name)
-        if stored is None:
-            raise ExpiredError(f"the job's {name} is gone from the artifact store")
-        return await asyncio.to_thread(self._artifacts.get, stored)
 
-    async def _stop(self, claim: Claim, sink: JobSink, *, asked: bool) -> None:
-        if asked:
+async def _let_go(job: ClaimedJob, sink: JobSink) -> None:
+    match await job.state():
+        case LeaseState.CANCEL:
+            archive = await _archived_parts(job, sink)
+            await job.write(JobLeases.finish, "cancelled", stop_reason="cancelled", artifacts=archive)
             log.info("job cancelled")
-            cancelled = partial(self._leases.finish, claim.lease, "cancelled", stop_reason="cancelled")
-            await self._end(sink, partial(cancelled, artifacts=await sink.archive()))
-        else:
+        case LeaseState.HELD:
+            await job.write(JobLeases.release)
             log.info("job given back")
-            await self._end(sink, partial(self._leases.release, claim.lease))
-
-    async def _end(self, sink: JobSink, write: partial[None]) -> None:
-        with contextlib.suppress(LeaseLostError):
-            try:
-                await sink.persist(write)
-            except UnavailableError as error:
-                log.error("the job's end could not be recorded", exc_info=error)  # noqa: TRY400
+        case LeaseState.LOST:
+            raise LeaseLostError(f"job {job.claim.job.id} is not held by this runner any more")
 
 
-def _tally(ending: Ending, stages: HandleStages) -> Tally:
-    tally: dict[tuple[str, str], float] = {}
+async def _archived_parts(job: ClaimedJob, sink: JobSink) -> list[StoredArtifact]:
+    """The accepted parts in one file, for a job that ends early; nothing where there are none to be had."""
+    if not sink.part_files:
+        return []
+    try:
+        files = [OutputFile(one.name, await job.get(one)) for one in sink.part_files]
+        archive = await asyncio.to_thread(archive_of, files)
+        return [await job.put(archive.name, archive.content)]
+    except (OutputError, ExpiredError, StoreError):  # the job ends all the same, and each part is there
+        log.warning("no archive of the accepted parts", exc_info=True)
+        return []
+
+
+def _tally(ending: Ending, stages: JobStages) -> Tally:
+    tally = Tally()
     for stage, seconds in ending.timings.items():
-        tally |= tallies.observed("stage_seconds", seconds, label=stage)
-    rejected = sum(part.facts.attempt for part in ending.parts)
-    tally[("attempts", "accepted")] = float(len(ending.parts))
-    tally[("attempts", "rejected")] = float(rejected)
+        tally.observe(tallies.STAGE_SECONDS, seconds, label=stage)
+    tally.count(Total.ATTEMPTS, len(ending.parts), label="accepted")
+    tally.count(Total.ATTEMPTS, sum(part.facts.attempt for part in ending.parts), label="rejected")
     for stage, count in stages.retried.items():
-        tally[("retried", stage)] = float(count)
+        tally.count(Total.RETRIED, count, label=stage)
     return tally

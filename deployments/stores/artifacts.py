@@ -28,7 +28,7 @@ _TEMPORARY = ".writing"
 class ArtifactStore:
     """Whole files by key; a file is there completely or not at all.
 
-    A key names the job, the attempt and the content, so that a file never changes under whoever reads it: neither
+    A key names the job, the run and the content, so that a file never changes under whoever reads it: neither
     by a runner that has lost its job, nor when an early file is followed by a final one.
     """
 
@@ -43,14 +43,14 @@ class ArtifactStore:
         except (OSError, ArrowInvalid) as error:
             raise StoreError(f"the artifact store {address} cannot be opened: {error}") from error
 
-    def put(self, job_id: str, attempt: int, name: str, content: bytes) -> StoredArtifact:
-        """Write a file of a job.
+    def put(self, job_id: str, run: int, name: str, content: bytes) -> StoredArtifact:
+        """Write a file of a job, in its run of this number; 0 is its submission.
 
         Raises:
             OutputError: the store is full, read-only, or cannot be reached.
         """
         sha256 = hashlib.sha256(content).hexdigest()
-        key = f"{job_id}/{attempt}/{sha256[:16]}.{name}"
+        key = f"{job_id}/{run}/{sha256[:16]}.{name}"
         try:
             self._write(key, content)
         except OSError as error:

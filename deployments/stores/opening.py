@@ -28,9 +28,7 @@ class Stores:
     @property
     def leases(self) -> JobLeases:
         """Jobs as runners see them."""
-        return JobLeases(
-            self.database, lease_seconds=self.settings.lease_seconds, max_attempts=self.settings.max_attempts
-        )
+        return JobLeases(self.database, lease_seconds=self.settings.lease_seconds, max_runs=self.settings.max_attempts)
 
     @property
     def retention(self) -> Retention:
@@ -38,7 +36,7 @@ class Stores:
         return Retention(
             self.database,
             retention_seconds=self.settings.retention_hours * 3600,
-            max_attempts=self.settings.max_attempts,
+            max_runs=self.settings.max_attempts,
         )
 
     def ping(self) -> None:

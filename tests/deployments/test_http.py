@@ -109,7 +109,7 @@ def test_an_early_file_that_is_being_fetched_stays_whole_when_the_final_one_come
         with client.stream("GET", f"{job['links']['self']}/artifacts/mesh_000.glb") as answer:
             chunks = answer.iter_bytes(1000)
             received = next(chunks)
-            stored = server.service.desk.artifacts.put(claim.job.id, claim.lease.attempt, "mesh_000.glb", final)
+            stored = server.service.desk.artifacts.put(claim.job.id, claim.lease.run, "mesh_000.glb", final)
             server.runner.leases.finish(claim.lease, "succeeded", artifacts=[stored])
             assert received + b"".join(chunks) == early
         assert client.get(f"{job['links']['self']}/artifacts/mesh_000.glb").content == final

@@ -25,7 +25,7 @@ def request(folder: Path, *, seconds: float = 20.0, **files: bytes) -> DecodeReq
         field, _, ending = name.partition("_")
         paths[field] = folder / f"{field}.{ending}"
         paths[field].write_bytes(content)
-    return DecodeRequest(**paths, limits=InputLimits(), seconds=seconds, output=folder / "prompt.npz")
+    return DecodeRequest(files=paths, limits=InputLimits(), seconds=seconds, output=folder / "prompt.npz")
 
 
 def with_decoder(work: Callable[[Decoder], Awaitable[None]], *, memory_bytes: int = 2**30) -> None:

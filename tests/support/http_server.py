@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from apg_core.presets import load_preset
-from apg_core.protocol.job import JobStage
+from apg_core.protocol.stage import Stage
 from apg_core.sandbox.decoder import Decoder
 from deployments.desk import Desk
 from deployments.errors import NotReadyError
@@ -29,15 +29,15 @@ from deployments.stores.jobs.retention import Retention
 from deployments.stores.jobs.store import JobStore
 
 LEASE_SECONDS = 60.0
-MAX_ATTEMPTS = 3
+MAX_RUNS = 3
 
 
 class Runner:
     """Does to jobs what the orchestrator does, a step at a time."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
-        self.leases = JobLeases(database, lease_seconds=LEASE_SECONDS, max_attempts=MAX_ATTEMPTS)
-        self.retention = Retention(database, retention_seconds=0, max_attempts=MAX_ATTEMPTS)
+        self.leases = JobLeases(database, lease_seconds=LEASE_SECONDS, max_runs=MAX_RUNS)
+        self.retention = Retention(database, retention_seconds=0, max_runs=MAX_RUNS)
         self._artifacts = artifacts
 
     def claim(self) -> Claim:
@@ -48,8 +48,8 @@ class Runner:
 
     def accept(self, claim: Claim, index: int, content: bytes = b"glTF and more") -> None:
         """Accept a part with this file."""
-        self.leases.report(claim.lease, stage=JobStage.PART, progress=0.1 * index)
-        mesh = self._artifacts.put(claim.job.id, claim.lease.attempt, f"mesh_{index:03d}.glb", content)
+        self.leases.report(claim.lease, stage=Stage.PART, progress=0.1 * index)
+        mesh = self._artifacts.put(claim.job.id, claim.lease.run, f"mesh_{index:03d}.glb", content)
         part = PartRecord(index=index, facts={})
         self.leases.accept_part(claim.lease, part, mesh=mesh, hidden=[], progress=0.1 * (index + 1))
 
@@ -58,9 +58,7 @@ class Runner:
         for index in range(parts):
             self.accept(claim, index)
         files = [f"mesh_{index:03d}.glb" for index in range(parts)] + ["all.zip"]
-        stored = [
-            self._artifacts.put(claim.job.id, claim.lease.attempt, name, b"final " + name.encode()) for name in files
-        ]
+        stored = [self._artifacts.put(claim.job.id, claim.lease.run, name, b"final " + name.encode()) for name in files]
         self.leases.finish(claim.lease, "succeeded", stop_reason="end_of_sequence", artifacts=stored)
 
 

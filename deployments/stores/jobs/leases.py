@@ -12,22 +12,23 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from apg_core.protocol.job import JobStage, JobStatus, Problem
+from apg_core.protocol.job import JobStatus, Problem
+from apg_core.protocol.stage import Stage
 from deployments.errors import LeaseLostError
 from deployments.stores.jobs import tallies
 from deployments.stores.jobs.database import Database
 from deployments.stores.jobs.records import (
     Claim,
+    JobEnd,
     JsonObject,
     Lease,
-    Outcome,
     PartRecord,
     StoredArtifact,
-    Tally,
 )
 from deployments.stores.jobs.rows import JobRow, add_event, insert_artifacts, public_artifact, records_of
 from deployments.stores.jobs.tables import artifacts as artifacts_table
 from deployments.stores.jobs.tables import jobs, parts
+from deployments.stores.jobs.tallies import Tally, Total
 
 
 class LeaseState(Enum):
@@ -46,12 +47,12 @@ class JobLeases:
         database: Database,
         *,
         lease_seconds: float,
-        max_attempts: int,
+        max_runs: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._lease_seconds = lease_seconds
-        self._max_attempts = max_attempts
+        self._max_runs = max_runs
         self._clock = clock
 
     def claim(self, runner: str) -> Claim | None:
@@ -92,7 +93,7 @@ class JobLeases:
             rows = connection.execute(query).all()
         return _states(leases, rows)
 
-    def report(self, lease: Lease, *, stage: JobStage, progress: float, parts_total: int | None = None) -> None:
+    def report(self, lease: Lease, *, stage: Stage, progress: float, parts_total: int | None = None) -> None:
         """Tell how far the job is; its progress never falls."""
         values: dict[str, object] = {"stage": stage, "progress": _not_below(progress)}
         if parts_total is not None:
@@ -134,7 +135,7 @@ class JobLeases:
     def finish(
         self,
         lease: Lease,
-        outcome: Outcome,
+        end: JobEnd,
         *,
         stop_reason: str | None = None,
         error: Problem | None = None,
@@ -147,7 +148,7 @@ class JobLeases:
         """
         now = self._clock()
         values: dict[str, object] = {
-            "status": JobStatus(outcome),
+            "status": JobStatus(end),
             "finished_at": now,
             "stop_reason": stop_reason,
             "error": None if error is None else error.model_dump(mode="json"),
@@ -155,19 +156,22 @@ class JobLeases:
             "lease_until": None,
             "stage": None,
         }
-        if outcome == "succeeded":
+        if end == "succeeded":
             values["progress"] = 1.0
         with self._database.writing() as connection:
             row = _change(connection, lease, values)
-            if outcome == "succeeded":  # what was early is replaced by what is final, and what was dropped goes
+            if end == "succeeded":  # what was early is replaced by what is final, and what was dropped goes
                 early = (artifacts_table.c.job_id == lease.job_id) & ~artifacts_table.c.name.startswith(".")
                 connection.execute(delete(artifacts_table).where(early))
             insert_artifacts(connection, lease.job_id, artifacts)
-            add_event(connection, row, kind=outcome, at=now)
-            tallies.add(connection, {**end_tally(row, now), **(tally or {})})
+            add_event(connection, row, kind=end, at=now)
+            totals = end_tally(row, now)
+            if tally is not None:
+                totals.include(tally)
+            tallies.add(connection, totals)
 
     def release(self, lease: Lease) -> None:
-        """Give the job back to the queue, as when its runner is asked to shut down; costs no attempt.
+        """Give the job back to the queue, as when its runner is asked to shut down; costs no run.
 
         A job that its owner wants cancelled ends instead.
         """
@@ -190,7 +194,7 @@ class JobLeases:
         lapsed = and_(
             jobs.c.status == JobStatus.RUNNING,
             jobs.c.lease_until < self._clock(),
-            jobs.c.attempt < self._max_attempts,
+            jobs.c.attempt < self._max_runs,
         )
         wanted = and_(~jobs.c.deleted, ~jobs.c.cancel_requested)
         query = select(jobs.c.number).where(wanted, or_(jobs.c.status == JobStatus.QUEUED, lapsed))
@@ -199,24 +203,27 @@ class JobLeases:
 
 def end_tally(row: JobRow, now: float) -> Tally:
     """What the end of a job adds to the totals."""
-    return {
-        ("finished", row.status): 1.0,
-        **tallies.observed("job_seconds", now - row.created_at),
-        **tallies.observed("job_parts", row.parts_done, bounds=tallies.PARTS_BOUNDS),
-        **tallies.observed("job_attempts", row.attempt, bounds=tallies.PARTS_BOUNDS),
-    }
+    tally = Tally()
+    tally.count(Total.FINISHED, label=row.status)
+    tally.observe(tallies.JOB_SECONDS, now - row.created_at)
+    tally.observe(tallies.JOB_PARTS, row.parts_done)
+    tally.observe(tallies.JOB_RUNS, row.attempt)
+    return tally
 
 
 def _claim_tally(row: JobRow, now: float) -> Tally:
+    tally = Tally()
     if row.attempt > 1:
-        return {("taken_over", ""): 1.0}
-    return tallies.observed("queue_seconds", now - row.created_at)
+        tally.count(Total.TAKEN_OVER)
+    else:
+        tally.observe(tallies.QUEUE_SECONDS, now - row.created_at)
+    return tally
 
 
 def _claim(connection: Connection, row: JobRow) -> Claim:
     query = select(parts).where(parts.c.job_id == row.id).order_by(parts.c.part)
     return Claim(
-        lease=Lease(job_id=row.id, token=row.lease, attempt=row.attempt),
+        lease=Lease(job_id=row.id, token=row.lease, run=row.attempt),
         job=records_of(connection, [row])[0],
         parts=tuple(PartRecord(index=one.part, facts=one.facts) for one in connection.execute(query)),
         checkpoint=row.checkpoint or {},

@@ -1,6 +1,5 @@
 """The values that go into the job store and come out of it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,7 +9,7 @@ from apg_core.protocol.job import Event, JobStatus, Problem
 from apg_core.protocol.prompt import Mode
 
 JsonObject = dict[str, JsonValue]
-Outcome = Literal["succeeded", "failed", "cancelled"]
+JobEnd = Literal["succeeded", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +76,8 @@ class JobRecord:
     created_at: float
     started_at: float | None
     finished_at: float | None
-    attempt: int
+    runs: int
+    """How often it was taken up; `attempt` to callers."""
     seed: int
     mode: Mode
     options: JsonObject
@@ -108,7 +108,8 @@ class Lease:
 
     job_id: str
     token: str
-    attempt: int
+    run: int
+    """Which run of the job this is, from 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +136,3 @@ class EventPage:
 
     events: tuple[Event, ...]
     ended: bool
-
-
-Tally = Mapping[tuple[str, str], float]
-"""How much to add to which (name, label)."""

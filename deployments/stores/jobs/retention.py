@@ -25,19 +25,19 @@ class Retention:
         database: Database,
         *,
         retention_seconds: float,
-        max_attempts: int,
+        max_runs: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._retention_seconds = retention_seconds
-        self._max_attempts = max_attempts
+        self._max_runs = max_runs
         self._clock = clock
 
     def settle(self) -> int:
         """End jobs whose lease ran out and that are not to be taken up again; returns how many."""
         now = self._clock()
         lapsed = and_(jobs.c.status == JobStatus.RUNNING, jobs.c.lease_until < now)
-        unwanted = or_(jobs.c.cancel_requested, jobs.c.deleted, jobs.c.attempt >= self._max_attempts)
+        unwanted = or_(jobs.c.cancel_requested, jobs.c.deleted, jobs.c.attempt >= self._max_runs)
         query = select(jobs).where(lapsed, unwanted)
         with self._database.reading() as connection:
             if connection.execute(query.limit(1)).one_or_none() is None:

@@ -97,7 +97,7 @@ def _record(row: JobRow, stored: list[StoredArtifact], queue_position: int | Non
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
-        attempt=row.attempt,
+        runs=row.attempt,
         seed=row.seed,
         mode=row.mode,
         options=row.options,

@@ -20,6 +20,7 @@ from deployments.stores.jobs.records import (
 )
 from deployments.stores.jobs.rows import JobRow, add_event, event_of, insert_artifacts, records_of
 from deployments.stores.jobs.tables import events, idempotency, jobs
+from deployments.stores.jobs.tallies import Tally, Total
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
@@ -174,7 +175,9 @@ class JobStore:
                     owner=new.owner, key=key.key, body_sha256=key.body_sha256, job_id=new.id, created_at=now
                 )
             )
-        tallies.add(connection, {("submitted", new.mode): 1.0})
+        tally = Tally()
+        tally.count(Total.SUBMITTED, label=new.mode)
+        tallies.add(connection, tally)
         return row
 
     def _end_queued(self, connection: Connection, row: JobRow) -> JobRow:
@@ -186,7 +189,9 @@ class JobStore:
         )
         row = connection.execute(ended.returning(*jobs.c)).one()
         add_event(connection, row, kind="cancelled", at=now)
-        tallies.add(connection, {("finished", "cancelled"): 1.0})
+        tally = Tally()
+        tally.count(Total.FINISHED, label="cancelled")
+        tallies.add(connection, tally)
         return row
 
 

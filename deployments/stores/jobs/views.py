@@ -4,7 +4,8 @@ import base64
 import binascii
 from datetime import UTC, datetime
 
-from apg_core.protocol.job import Job, JobPage, JobStage, Links
+from apg_core.protocol.job import Job, JobPage, Links
+from apg_core.protocol.stage import Stage
 from deployments.errors import MalformedRequestError
 from deployments.stores.jobs.records import JobRecord, RecordPage
 from deployments.stores.jobs.rows import public_artifact
@@ -16,7 +17,7 @@ def job_view(record: JobRecord) -> Job:
     return Job(
         id=record.id,
         status=record.status,
-        stage=None if record.stage is None else JobStage(record.stage),
+        stage=None if record.stage is None else Stage(record.stage),
         progress=record.progress,
         parts_done=record.parts_done,
         parts_total=record.parts_total,
@@ -24,7 +25,7 @@ def job_view(record: JobRecord) -> Job:
         created_at=_time(record.created_at),
         started_at=None if record.started_at is None else _time(record.started_at),
         finished_at=None if record.finished_at is None else _time(record.finished_at),
-        attempt=record.attempt,
+        attempt=record.runs,
         seed=record.seed,
         mode=record.mode,
         stop_reason=record.stop_reason,
