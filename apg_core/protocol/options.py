@@ -12,13 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from apg_core.errors import OptionError
 
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Scale = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 IsosurfaceBackend = Literal["auto", "diso", "libigl", "skimage"]
+
+
+def _or_off(faces: object) -> object:
+    return 0 if faces is None or (isinstance(faces, int) and faces < 0) else faces
 
 
 class _Options(BaseModel):
@@ -114,9 +118,9 @@ class CleanupOptions(_Options):
     """How an accepted part is cleaned up."""
 
     postprocess: bool = True
-    """Simplify, and drop floaters."""
-    simplify_faces: Annotated[int, Field(ge=0)] = 50_000
-    """Quadric simplification above this many faces; 0 turns it off."""
+    """Simplify, drop floaters, and whatever else is done to a finished part; off leaves it as it was extracted."""
+    simplify_faces: Annotated[int, BeforeValidator(_or_off)] = 50_000
+    """Quadric simplification above this many faces; 0, less or null turns it off."""
     simplify_aggressiveness: Annotated[float, Field(ge=0, le=10)] = 1.0
     """How hard the simplifier pushes towards the target, in its own unit."""
     fit_to_mesh: bool = False
