@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from apg_core.geometry.cleanup import Cleaned
 from apg_core.geometry.normalise import Placement, normalise
-from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.parts.cleanup import Cleaned
+from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.pipeline.ending import Ending, Resume
 from apg_core.pipeline.prepare import mask_regions
 from apg_core.pipeline.seeds import Draw, draw_seed, sample_seeds
