@@ -73,3 +73,9 @@ except SystemExit as ended:
 @pytest.mark.parametrize("package", ["apg_core", "clients", "cluster", "deployments", "training"])
 def test_every_package_says_that_it_is_typed(package: str) -> None:
     assert (ROOT / package / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("package", ["apg_core", "clients", "cluster", "deployments", "training"])
+def test_every_folder_of_modules_is_a_package(package: str) -> None:
+    folders = {path.parent for path in (ROOT / package).rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
