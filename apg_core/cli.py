@@ -179,8 +179,8 @@ def _add_verify(commands: Subparsers) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from apg_core.parity.verify import verify
     from apg_core.pipeline.loading import pick_device
-    from apg_core.verify import verify
 
     failed = 0
     for result in verify(options.folder, device=pick_device(options.device)):
