@@ -1,6 +1,6 @@
 """Cases from pictures to latents, through the pipeline's own stages."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
@@ -67,11 +67,12 @@ class WholeOfPicture:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class PartOfPicture:
     """The latent of a part of that object, in VAE scale: the first, or the next one after a given history."""
 
     scales: GuidanceScales
+    _: KW_ONLY
     seed: int
     steps: int = 10
     first: bool = False

@@ -29,11 +29,7 @@ CASES = (
     Case("dit.out.pred_whole", Denoised(slots=1), SINGLE_PASS),
     Case("fps.out.indices_start5_k100", FarthestPoints(start=5, count=100), EXACT),
     *(
-        Case(
-            f"sample.out.part.steps{steps}.{words}.seed11",
-            PartTrajectory(scales=scales, steps=steps, seed=11),
-            TRAJECTORY,
-        )
+        Case(f"sample.out.part.steps{steps}.{words}.seed11", PartTrajectory(scales, steps=steps, seed=11), TRAJECTORY)
         for steps in (8, 50)
         for words, scales in (
             ("image0.geometry2", GEOMETRY_ONLY),
@@ -54,27 +50,27 @@ CASES = (
     Case("e2e.out.whole_scaled.seed3.steps10", WholeOfPicture(), END_TO_END),
     Case(
         "e2e.out.part0.seed3.steps10",
-        PartOfPicture(scales=GEOMETRY_ONLY, seed=3, first=True),
+        PartOfPicture(GEOMETRY_ONLY, seed=3, first=True),
         END_TO_END,
     ),
     Case(
         "e2e.out.part1.image3.geometry1.5.seed4.steps10",
-        PartOfPicture(scales=BOTH, seed=4),
+        PartOfPicture(BOTH, seed=4),
         END_TO_END,
     ),
     Case(
         "e2e.out.part1.sigma0.25.image0.geometry2.seed4.steps10",
-        PartOfPicture(scales=GEOMETRY_ONLY, seed=4, history_sigma=0.25),
+        PartOfPicture(GEOMETRY_ONLY, seed=4, history_sigma=0.25),
         END_TO_END,
     ),
     Case(
         "e2e.out.part1.sigma_floor1.5.image0.geometry2.seed4.steps10",
-        PartOfPicture(scales=GEOMETRY_ONLY, seed=4, sigma_floor=1.5),
+        PartOfPicture(GEOMETRY_ONLY, seed=4, sigma_floor=1.5),
         END_TO_END,
     ),
     Case(
         "e2e.out.masked1.image5.geometry5.seed4.steps10",
-        PartOfPicture(scales=STRONG, seed=4, region=1),
+        PartOfPicture(STRONG, seed=4, region=1),
         END_TO_END,
     ),
 )

@@ -1,6 +1,6 @@
 """Cases of whole trajectories from given contexts."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import torch
 from torch import Tensor
@@ -10,11 +10,12 @@ from apg_core.diffusion.trajectories import Trajectory, run
 from apg_core.parity.folder import ParityFolder
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class PartTrajectory:
     """The latent of a part, in VAE scale."""
 
     scales: GuidanceScales
+    _: KW_ONLY
     steps: int
     seed: int
 
