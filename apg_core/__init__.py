@@ -17,46 +17,30 @@ if TYPE_CHECKING:
         generate_parts,
     )
     from apg_core.pipeline.local_stages import Pipeline, load_pipeline
+    from apg_core.protocol.mesh import TriangleMesh
     from apg_core.protocol.options import GenerationOptions
-    from apg_core.protocol.prompt import (
-        ImageMeshPrompt,
-        ImagePrompt,
-        MaskedImageMeshPrompt,
-        MaskedImagePrompt,
-        MeshPrompt,
-        make_prompt,
-    )
+    from apg_core.protocol.prompt import Prompt
 
 __all__ = [
     "ApgError",
     "Generation",
     "GenerationOptions",
-    "ImageMeshPrompt",
-    "ImagePrompt",
-    "MaskedImageMeshPrompt",
-    "MaskedImagePrompt",
-    "MeshPrompt",
     "Pipeline",
+    "Prompt",
+    "TriangleMesh",
     "generate_from_image",
     "generate_from_image_and_mask",
     "generate_from_image_and_mesh",
     "generate_from_mesh",
     "generate_parts",
     "load_pipeline",
-    "make_prompt",
 ]
 
 _HOMES = {
     "apg_core.errors": ("ApgError",),
+    "apg_core.protocol.mesh": ("TriangleMesh",),
     "apg_core.protocol.options": ("GenerationOptions",),
-    "apg_core.protocol.prompt": (
-        "ImageMeshPrompt",
-        "ImagePrompt",
-        "MaskedImageMeshPrompt",
-        "MaskedImagePrompt",
-        "MeshPrompt",
-        "make_prompt",
-    ),
+    "apg_core.protocol.prompt": ("Prompt",),
     "apg_core.pipeline.local_stages": ("Pipeline", "load_pipeline"),
     "apg_core.pipeline.local": (
         "Generation",

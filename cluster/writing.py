@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from apg_core.pipeline.finishing import artifacts
+from apg_core.pipeline.finishing import output_files
 from cluster.results import Outcome
 from cluster.storage import Place, open_folder
 from cluster.work import Row, RowStage, Work
@@ -25,9 +25,6 @@ class WriteResults(RowStage):
         assert work.provenance is not None
         folder = open_folder(self._output.join(work.item.id))
         folder.clear_results()
-        made = artifacts(
-            work.ending, prompt=work.prompt, options=work.options, provenance=work.provenance, whole=work.whole
-        )
-        for artifact in made:
-            folder.write(artifact.name, artifact.content)
+        for file in output_files(work.ending, prompt=work.prompt, options=work.options, provenance=work.provenance):
+            folder.write(file.name, file.content)
         return work

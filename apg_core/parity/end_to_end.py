@@ -4,12 +4,13 @@ from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
-from apg_core.diffusion.guidance import GuidanceScales
 from apg_core.parity.folder import ParityFolder
 from apg_core.parity.single_pass import nothing_mean
-from apg_core.pipeline.prepare import mask_regions, prepare_region, prepare_whole
-from apg_core.pipeline.stages import HistoryNoise, PartRequest, WholeRequest
+from apg_core.pipeline.prepare import prepare_region, prepare_whole
+from apg_core.pipeline.stages import Geometry, HistoryNoise, LatentRequest
 from apg_core.protocol.arrays import FeatureArray, LatentArray, RgbImage
+from apg_core.protocol.options import GuidanceScales
+from apg_core.protocol.prompt import mask_regions
 
 PICTURE, MASK = "input_rgba.png", "input_mask.png"
 
@@ -57,9 +58,9 @@ class WholeOfPicture:
     def latent(self, folder: ParityFolder) -> LatentArray:
         """The same in VAE scale."""
         return folder.sampler.sample(
-            WholeRequest(
+            LatentRequest(
                 features=PreparedPicture().features(folder),
-                guidance=self.guidance,
+                guidance=GuidanceScales(image=self.guidance, geometry=0.0),
                 seed=self.seed,
                 steps=self.steps,
                 sigma_floor=0.0,
@@ -82,18 +83,16 @@ class PartOfPicture:
 
     def __call__(self, folder: ParityFolder) -> LatentArray:
         region = None if self.region is None else PreparedPicture(mask=MASK, region=self.region)
+        geometry = Geometry(WholeOfPicture().latent(folder), self._history(folder), self._history_noise(folder))
         return folder.sampler.sample(
-            PartRequest(
+            LatentRequest(
                 features=PreparedPicture().features(folder),
                 region_features=None if region is None else region.features(folder),
-                whole=WholeOfPicture().latent(folder),
-                history=self._history(folder),
-                image_guidance=self.scales.image,
-                geometry_guidance=self.scales.geometry,
+                geometry=geometry,
+                guidance=self.scales,
                 seed=self.seed,
                 steps=self.steps,
                 sigma_floor=self.sigma_floor,
-                history_noise=self._history_noise(folder),
             )
         )
 

@@ -87,10 +87,4 @@ class ParityFolder:
 
     @cached_property
     def sampler(self) -> PartSampler:
-        return PartSampler(
-            self.denoiser,
-            schedule=self.preset.schedule,
-            latent_scale=self.preset.latent_scale,
-            num_latents=self.preset.num_latents,
-            dropped=self.extractor.dropped(),
-        )
+        return self._loader.part_sampler(dropped=self.extractor.dropped())

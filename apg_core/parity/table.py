@@ -1,6 +1,5 @@
 """Every case that a parity folder may have, with its settings; tests/data/parity/README.md says what they are."""
 
-from apg_core.diffusion.guidance import GuidanceScales
 from apg_core.parity.case import END_TO_END, EXACT, PIXELS, SINGLE_PASS, TRAJECTORY, Case
 from apg_core.parity.end_to_end import MASK, PartOfPicture, PreparedPicture, WholeOfPicture, picture_features
 from apg_core.parity.single_pass import (
@@ -14,6 +13,7 @@ from apg_core.parity.single_pass import (
     surface_mean,
 )
 from apg_core.parity.trajectories import PartTrajectory, WholeTrajectory
+from apg_core.protocol.options import GuidanceScales
 
 GEOMETRY_ONLY, BOTH, STRONG = GuidanceScales(0, 2), GuidanceScales(3, 1.5), GuidanceScales(5, 5)
 SOFT, SOFT_MASK = "input_soft.png", "input_soft_mask.png"

@@ -5,9 +5,10 @@ from dataclasses import KW_ONLY, dataclass
 import torch
 from torch import Tensor
 
-from apg_core.diffusion.guidance import GuidanceScales, GuidedInput, part_rows, whole_rows
+from apg_core.diffusion.guidance import GuidedInput, part_rows, whole_rows
 from apg_core.diffusion.trajectories import Trajectory, run
 from apg_core.parity.folder import ParityFolder
+from apg_core.protocol.options import GuidanceScales
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 A stage names its own options as its parameter type; `GenerationOptions` inherits every one of them, so that the
 caller writes one flat set of names and a stage still sees only what is its own.
-Defaults are those of spec/pipeline.md. A preset may have its own defaults: `with_defaults` applies them to the
-fields that the caller left alone.
+Defaults are the published ones (docs/how-it-works.md, "Options"). A preset may have its own: `with_defaults` applies
+them to the fields that the caller left alone.
 """
 
 import difflib
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -79,6 +80,14 @@ class GuidanceOptions(_Options):
     """`geometry_cfg_scale` in the mask modes, ahead of it."""
     whole_cfg_scale: Scale | None = None
     """How strongly the whole object follows the image, where it is sampled from one."""
+
+
+@dataclass(frozen=True)
+class GuidanceScales:
+    """How strongly a sample follows the image (a) and the geometry (b)."""
+
+    image: float
+    geometry: float
 
 
 class StoppingRules(_Options):

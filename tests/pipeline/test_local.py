@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Coroutine
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from apg_core.errors import (
     PromptError,
     WeightsMissingError,
 )
+from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.ending import Ending, Resume
 from apg_core.pipeline.generate import generate
 from apg_core.pipeline.local import (
@@ -30,13 +30,15 @@ from apg_core.pipeline.local import (
     generate_parts,
     load_pipeline,
 )
+from apg_core.pipeline.local_stages import run_at_once
+from apg_core.pipeline.sink import Sink
 from apg_core.pipeline.stages import OnStep
 from apg_core.protocol.arrays import LatentArray, RgbImage
-from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, StopReason
-from apg_core.protocol.job import JobStage
+from apg_core.protocol.manifest import AcceptedPart, FailedRegion, StopReason
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.prompt import Prompt, make_prompt
+from apg_core.protocol.prompt import Prompt
+from apg_core.protocol.stage import Stage
 
 
 @pytest.fixture(scope="module")
@@ -69,26 +71,23 @@ def mesh() -> TriangleMesh:
 QUIET = GenerationOptions(show_progress=False, preview=False, seed=3)
 
 
-def run(work: Coroutine[object, object, Ending]) -> Ending:
-    try:
-        work.send(None)
-    except StopIteration as finished:
-        ending: Ending = finished.value
-        return ending
-    raise AssertionError("a local generation waited for something")
+def ending_of(pipeline: Pipeline, prompt: Prompt, sink: Sink, resume: Resume | None = None) -> Ending:
+    options = pipeline.preset.complete(QUIET)
+    brief = Brief(prompt=prompt, options=options, preset=pipeline.preset, stages=pipeline.stages, sink=sink)
+    return run_at_once(generate(brief, resume))
 
 
 class Recorder:
     """A sink that keeps what it hears, and can break off after some parts."""
 
     def __init__(self, *, break_after: int | None = None) -> None:
-        self.stages: list[JobStage] = []
+        self.stages: list[Stage] = []
         self.parts: list[AcceptedPart] = []
         self.latent: LatentArray | None = None
         self.steps = 0
         self._break_after = break_after
 
-    async def stage(self, stage: JobStage, *, part: int | None = None, attempt: int = 0) -> None:
+    async def stage(self, stage: Stage, *, part: int | None = None, attempt: int = 0) -> None:
         self.stages.append(stage)
 
     def on_step(self) -> OnStep:
@@ -202,13 +201,13 @@ def test_an_earlier_run_leaves_no_part_behind(pipeline: Pipeline, mesh: Triangle
 def test_an_interrupted_generation_goes_on_to_the_same_parts(
     pipeline: Pipeline, picture: np.ndarray, mask: np.ndarray, masked: bool
 ) -> None:
-    prompt: Prompt = make_prompt(picture, None, mask if masked else None)
+    prompt = Prompt(image=picture, mask=mask if masked else None)
     through, broken, rest = Recorder(), Recorder(break_after=1), Recorder()
-    ending = run(generate(prompt, QUIET, preset=pipeline.preset, stages=pipeline.stages, sink=through))
+    ending = ending_of(pipeline, prompt, through)
     with pytest.raises(ConnectionError):
-        run(generate(prompt, QUIET, preset=pipeline.preset, stages=pipeline.stages, sink=broken))
+        ending_of(pipeline, prompt, broken)
     resume = Resume(whole=broken.latent, parts=broken.parts)
-    resumed = run(generate(prompt, QUIET, preset=pipeline.preset, stages=pipeline.stages, sink=rest, resume=resume))
+    resumed = ending_of(pipeline, prompt, rest, resume)
     assert len(rest.parts) == len(through.parts) - 1
     for expected, part in zip(ending.parts, resumed.parts, strict=True):
         assert part.facts == expected.facts
@@ -217,8 +216,8 @@ def test_an_interrupted_generation_goes_on_to_the_same_parts(
 
 def test_the_sink_hears_every_stage_and_step(pipeline: Pipeline, picture: np.ndarray) -> None:
     sink = Recorder()
-    run(generate(make_prompt(picture), QUIET, preset=pipeline.preset, stages=pipeline.stages, sink=sink))
-    expected = [JobStage.BACKGROUND, JobStage.ENCODE, JobStage.WHOLE, *[JobStage.PART, JobStage.MESH] * 3]
+    ending_of(pipeline, Prompt(image=picture), sink)
+    expected = [Stage.BACKGROUND, Stage.ENCODE, Stage.WHOLE, *[Stage.PART, Stage.MESH] * 3]
     assert sink.stages == expected
     assert sink.steps == 4 * (1 + 3)
 
