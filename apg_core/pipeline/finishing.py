@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image as PilImage
 
-from apg_core.geometry.cleanup import connected_scene, smooth
-from apg_core.geometry.colours import part_colour
 from apg_core.geometry.export import part_glb, scene_glb, whole_glb
 from apg_core.geometry.measure import measure
-from apg_core.geometry.render import coloured_mask, preview
+from apg_core.geometry.parts.cleanup import connected_scene, smooth
+from apg_core.geometry.picture.colours import part_colour
+from apg_core.geometry.picture.render import coloured_mask, preview
 from apg_core.pipeline.ending import Ending
 from apg_core.protocol.arrays import Labels
 from apg_core.protocol.manifest import AcceptedPart, Manifest, PartEntry, PlacementEntry, Provenance

@@ -10,15 +10,37 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from apg_core.errors import OptionError
+from apg_core.protocol.backends import AUTO, isosurface_choices
 
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Scale = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-IsosurfaceBackend = Literal["auto", "diso", "libigl", "skimage"]
+
+
+def _one_of_the_backends(name: str) -> str:
+    choices = isosurface_choices()
+    if name not in choices:
+        raise ValueError(f"input should be {', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}")
+    return name
+
+
+def _list_the_backends(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(isosurface_choices())
+
+
+IsosurfaceBackend = Annotated[str, AfterValidator(_one_of_the_backends), Field(json_schema_extra=_list_the_backends)]
 
 
 def _or_off(faces: object) -> object:
@@ -100,7 +122,7 @@ class DecodeOptions(_Options):
 
     grid_size: Annotated[int, Field(ge=16, le=1024)] = 256
     """Lattice points along an edge of the field's cube; a power of two."""
-    isosurface_backend: IsosurfaceBackend = "auto"
+    isosurface_backend: IsosurfaceBackend = AUTO
     """`diso` needs CUDA; `auto` takes it where it is there, `libigl` otherwise."""
     use_coarse_bbox: bool = False
     """Crop the volume to the coarse band's box before extraction."""
