@@ -106,9 +106,9 @@ class ModelLoader:
             state = read_state_dict(path)
             with torch.device("meta"):  # no memory of its own: the peak is one copy of the weights
                 module = build()
-            assign_weights(
-                module, image_encoder_state(state) if network == "image_encoder" else state, source=path.name
-            )
+            if isinstance(module, ImageEncoder):
+                state = image_encoder_state(state, module.state_dict())
+            assign_weights(module, state, source=path.name)
         return module.to(self.device, dtype or self._dtype).eval().requires_grad_(False)
 
 
