@@ -66,7 +66,7 @@ class ParityCases:
         self._device = device
         self._config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         preset = load_preset(folder / "config.yaml")
-        self._preset: Preset = dataclasses.replace(preset, folder=folder, weights=WEIGHTS)
+        self._preset: Preset = dataclasses.replace(preset, weights=WEIGHTS)
         self._loader = ModelLoader(self._preset, device=device, checkpoints=(), dtype=torch.float32)
         self._tensors = load_file(folder / "cases.safetensors")
 

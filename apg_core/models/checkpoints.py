@@ -6,6 +6,7 @@ other layouts live here too; every other network's own state dict has the publis
 
 import pickle
 import re
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -64,6 +65,15 @@ def read_state_dict(path: Path) -> StateDict:
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise WeightsMismatchError(f"{path.name} holds no state dict: expected a mapping of names to tensors")
     return dict(content)
+
+
+def saved_as(path: Path) -> str | None:
+    """The name, without suffix, that a `.pth` file had when torch wrote it; None where it does not tell."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()[0].split("/")[0]
+    except (OSError, zipfile.BadZipFile, IndexError):
+        return None
 
 
 def assign_weights(module: nn.Module, state: StateDict, *, source: str) -> None:
