@@ -175,12 +175,14 @@ def _weights(file: PresetFile) -> dict[str, WeightSource]:
 
 
 def _checkpoint(path: str | None, otherwise: str | None) -> WeightSource:
-    name = otherwise if path is None else Path(path).name
+    named = None if path is None else Path(path).expanduser()
+    name = otherwise if named is None else named.name
     released = name in published.RELEASE_FILES
+    anywhere = named is None or not named.is_absolute()  # an absolute path is one file, which nothing can stand for
     return WeightSource(
         files=() if name is None else (name,),
-        path=None if path is None else Path(path).expanduser(),
-        repository=published.RELEASE if released else None,
+        path=named,
+        repository=published.RELEASE if released and anywhere else None,
         licence=published.RELEASE_LICENCE if released else "yours",
     )
 

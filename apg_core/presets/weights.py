@@ -30,11 +30,7 @@ def find_weights(preset: Preset, network: str, folders: Sequence[Path] = (CHECKP
             f"preset {preset.name} does not say which file has its {network} weights: "
             f"set {network}.checkpoint_path in {preset.reference}"
         )
-    if source.path is not None and source.path.is_absolute():
-        looked = str(source.path)
-    else:
-        looked = ", ".join(map(str, dict.fromkeys((preset.folder, *folders))))
-        looked += " or the caches" if source.repository is not None else ""
+    looked = _looked(preset, source, folders)
     fetch = "" if source.repository is None else f"run `apg fetch-weights {preset.reference}`; "
     raise WeightsMissingError(
         f"{network} weights of preset {preset.name} ({' or '.join(source.files)}) are not in {looked}; "
@@ -94,6 +90,14 @@ def sha256_of(path: Path) -> str:
         while chunk := file.read(HASH_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _looked(preset: Preset, source: WeightSource, folders: Sequence[Path]) -> str:
+    if source.path is not None and source.path.is_absolute():
+        return str(source.path.parent)
+    above = " or above it" if len(preset.roots) > 1 else ""
+    places = [f"{preset.folder}{above}", *map(str, folders)]
+    return ", ".join(places) + ("" if source.repository is None else " or the caches")
 
 
 def _of_named(preset: Preset, source: WeightSource, folders: Sequence[Path]) -> Iterator[Path]:
