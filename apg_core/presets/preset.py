@@ -71,7 +71,7 @@ class Preset:
         return self.surface.latents
 
     def precision_on(self, device: str) -> Precision:
-        """What the weights are held in on a device of this type: always fp32 on a CPU, which is fastest with it."""
+        """What the weights are held in on a device of this type: on a CPU always fp32, for few are fast at less."""
         return "fp32" if device == "cpu" else _ON_A_GPU[self.float_precision]
 
     def complete(self, options: GenerationOptions) -> GenerationOptions:

@@ -75,7 +75,7 @@ def fetch_weights(preset: Preset, folder: Path = CHECKPOINTS, *, tell: Callable[
     fetched = []
     for network, source in preset.weights.items():
         if source.repository is None:
-            tell(f"{network}: {' or '.join(source.files)} is not published; it comes with the preset")
+            tell(f"{network}: not published; it comes with the preset, or is yours")
             continue
         name = source.files[0]
         tell(f"{network}: {name} from {source.repository}; using it accepts: {source.licence}")
