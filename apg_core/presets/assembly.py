@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TypeVar
 
-from apg_core.diffusion.guidance import GuidanceScales
 from apg_core.errors import OptionError, PresetError
 from apg_core.geometry.surface import SurfaceSampling
 from apg_core.models.image_encoder import ImageEncoderConfig
@@ -12,7 +11,7 @@ from apg_core.models.shape_vae import ShapeVaeConfig
 from apg_core.presets import published
 from apg_core.presets.preset import Preset, WeightSource
 from apg_core.presets.sections import Conditioner, PresetFile
-from apg_core.protocol.options import GenerationOptions
+from apg_core.protocol.options import GenerationOptions, GuidanceScales
 from apg_core.protocol.prompt import Mode
 
 Value = TypeVar("Value")

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from apg_core.diffusion.guidance import GuidanceScales
 from apg_core.diffusion.schedule import Schedule
 from apg_core.geometry.surface import SurfaceSampling
 from apg_core.models.image_encoder import ImageEncoderConfig
 from apg_core.models.part_dit import PartDitConfig
 from apg_core.models.shape_vae import ShapeVaeConfig
 from apg_core.presets.sections import Background, FloatPrecision
-from apg_core.protocol.options import GenerationOptions, GuidanceOptions
+from apg_core.protocol.options import GenerationOptions, GuidanceOptions, GuidanceScales
 from apg_core.protocol.prompt import Mode
 
 Precision = Literal["fp32", "bf16", "fp16"]

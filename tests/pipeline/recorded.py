@@ -16,12 +16,13 @@ import torch
 
 from apg_core.pipeline.local import Pipeline, generate_parts, load_pipeline
 from apg_core.protocol.options import GenerationOptions
+from apg_core.protocol.prompt import InputName
 
 HASHES = Path(__file__).parent.parent / "data" / "meshes.json"
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 ROBOT = EXAMPLES / "image_mesh_mask" / "robot"
 IMAGE, MESH, MASK = ROBOT / "image.png", ROBOT / "mesh.glb", ROBOT / "mask.png"
-MODES: Mapping[str, Mapping[str, Path]] = {
+MODES: Mapping[str, Mapping[InputName, Path]] = {
     "image": {"image": IMAGE},
     "mesh": {"mesh": MESH},
     "image_mesh": {"image": IMAGE, "mesh": MESH},

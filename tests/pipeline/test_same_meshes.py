@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from apg_core.inputs import InputLimits, read_image, read_mask, read_mesh
+from apg_core.inputs import InputLimits
+from apg_core.inputs.prompt import read_prompt
+from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.ending import Ending, Resume
 from apg_core.pipeline.generate import generate
+from apg_core.pipeline.local_stages import run_at_once
 from apg_core.pipeline.stages import OnStep
 from apg_core.protocol.arrays import LatentArray, RgbImage
-from apg_core.protocol.artifacts import AcceptedPart, FailedRegion
-from apg_core.protocol.job import JobStage
+from apg_core.protocol.manifest import AcceptedPart, FailedRegion
 from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.prompt import Prompt, make_prompt
+from apg_core.protocol.prompt import Prompt
+from apg_core.protocol.stage import Stage
 from tests.pipeline.recorded import HASHES, MODES, RUNS, TINY, arithmetic, pipeline
 
 RECORDED = json.loads(HASHES.read_text())
@@ -49,7 +52,7 @@ class Listener:
     def __init__(self) -> None:
         self.checkpoints = [Resume()]
 
-    async def stage(self, stage: JobStage, *, part: int | None = None, attempt: int = 0) -> None:
+    async def stage(self, stage: Stage, *, part: int | None = None, attempt: int = 0) -> None:
         pass
 
     def on_step(self) -> OnStep | None:
@@ -70,23 +73,14 @@ class Listener:
 
 def _ending(preset: str, prompt: Prompt, options: GenerationOptions, sink: Listener, resume: Resume) -> Ending:
     loaded = pipeline(preset)
-    work = generate(prompt, options, preset=loaded.preset, stages=loaded.stages, sink=sink, resume=resume)
-    try:
-        work.send(None)
-    except StopIteration as finished:
-        ending: Ending = finished.value
-        return ending
-    raise AssertionError("a local generation waited for something")
+    complete = loaded.preset.complete(options)
+    brief = Brief(prompt=prompt, options=complete, preset=loaded.preset, stages=loaded.stages, sink=sink)
+    return run_at_once(generate(brief, resume))
 
 
 @pytest.mark.parametrize("preset, mode", [*(("nano", mode) for mode in MODES), ("tiny", "mesh")])
 def test_a_generation_resumed_from_any_checkpoint_makes_the_same_meshes(preset: str, mode: str) -> None:
-    limits, files = InputLimits(), MODES[mode]
-    prompt = make_prompt(
-        read_image(files["image"], limits) if "image" in files else None,
-        read_mesh(files["mesh"], limits) if "mesh" in files else None,
-        read_mask(files["mask"], limits) if "mask" in files else None,
-    )
+    prompt = read_prompt(MODES[mode], InputLimits())
     chosen = TINY if preset == "tiny" else {}
     options = GenerationOptions.model_validate({"seed": 3, **chosen, "num_inference_steps": 2, "grid_size": 16})
     through = Listener()

@@ -11,7 +11,6 @@ import pytest
 import torch
 import yaml
 
-from apg_core.diffusion.guidance import GuidanceScales
 from apg_core.diffusion.schedule import Schedule, SolverName
 from apg_core.errors import PresetError
 from apg_core.geometry.surface import SurfaceSampling
@@ -21,7 +20,7 @@ from apg_core.models.shape_vae import ShapeVae
 from apg_core.pipeline.loading import ModelLoader
 from apg_core.presets import load_preset
 from apg_core.presets.sections import FloatPrecision
-from apg_core.protocol.options import GenerationOptions
+from apg_core.protocol.options import GenerationOptions, GuidanceScales
 from tests.support.release import CONFIG, CONFIG_4096, write_config
 
 KEYS = json.loads((Path(__file__).parents[1] / "data" / "parity" / "full_keys.json").read_text())
