@@ -16,7 +16,7 @@ from torch import Tensor
 from apg_core.diffusion.guidance import GuidanceScales, GuidedInput, part_rows, whole_rows
 from apg_core.diffusion.trajectories import Trajectory, run
 from apg_core.errors import PresetError
-from apg_core.geometry.surface import farthest_points
+from apg_core.geometry.farthest import farthest_points
 from apg_core.inputs import InputLimits, read_image, read_mask
 from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
