@@ -78,8 +78,8 @@ def _diso_lacks() -> str | None:
     """What keeps diso from running here, and what to do about it."""
     if importlib.util.find_spec("diso") is None:
         return (
-            "isosurface_backend is diso, which is not installed; install it on a machine with CUDA: "
-            "pip install 'autopartgen-ray[gpu]', or choose auto"
+            "isosurface_backend is diso (CC BY-NC 4.0), which is not installed; where torch, a C++ compiler and CUDA's "
+            "nvcc are: pip install --no-build-isolation diso==0.1.4; or choose auto"
         )
     import torch
 

@@ -1,13 +1,12 @@
 """What the caller gives: one type a mode. Arrays are decoded and checked already; see `apg_core.inputs`."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from apg_core.errors import PromptError
 from apg_core.protocol.arrays import Image, Labels
 from apg_core.protocol.mesh import TriangleMesh
-
-Mode = Literal["image", "mesh", "image_mesh", "image_mask", "image_mesh_mask"]
+from apg_core.protocol.mode import Mode as Mode
 
 
 @dataclass(frozen=True, eq=False)
