@@ -1,6 +1,6 @@
 """From a preset to networks with weights, one at a time, so that a process loads only what it runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,9 +14,12 @@ from apg_core.models.checkpoints import assign_weights, image_encoder_state, rea
 from apg_core.models.image_encoder import ImageEncoder
 from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
+from apg_core.pipeline.conditioning import FeatureExtractor
+from apg_core.pipeline.sampling import PartSampler
 from apg_core.presets import Preset
 from apg_core.presets.weights import CHECKPOINTS, find_weights, sha256_of
-from apg_core.protocol.arrays import Image
+from apg_core.protocol.arrays import FeatureArray, Image
+from apg_core.protocol.manifest import InputEntry, Provenance
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -81,6 +84,30 @@ class ModelLoader:
             return PlainBackgroundRemover()
         return _ReadAtFirstUse(
             lambda: NeuralBackgroundRemover(self._load("background", BackgroundNet, dtype=torch.float32), self.device)
+        )
+
+    def part_sampler(self, *, dropped: FeatureArray | None = None) -> PartSampler:
+        """The sampling stage; `dropped` are the features of no image, where the caller has them already.
+
+        They are a constant: the encoder is loaded for them, and let go.
+        """
+        if dropped is None:
+            dropped = FeatureExtractor(self.image_encoder()).dropped()
+        return PartSampler(
+            self.denoiser(),
+            schedule=self.preset.schedule,
+            latent_scale=self.preset.latent_scale,
+            num_latents=self.preset.num_latents,
+            dropped=dropped,
+        )
+
+    def provenance(self, inputs: Mapping[str, InputEntry]) -> Provenance:
+        """What a manifest says of this preset and these inputs."""
+        return Provenance(
+            preset=self.preset.name,
+            random_weights=self.preset.random_seed is not None,
+            weights=self.weight_hashes(),
+            inputs=inputs,
         )
 
     def weight_hashes(self) -> dict[str, str]:

@@ -8,7 +8,6 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from apg_core.diffusion.guidance import GuidanceScales
 from apg_core.diffusion.schedule import Schedule
 from apg_core.errors import OptionError, PresetError
 from apg_core.geometry.surface import SurfaceSampling
@@ -16,7 +15,7 @@ from apg_core.models.image_encoder import ImageEncoderConfig
 from apg_core.models.part_dit import PartDitConfig
 from apg_core.models.shape_vae import ShapeVaeConfig
 from apg_core.presets.published import PUBLISHED_WEIGHTS, published_guidance
-from apg_core.protocol.options import GenerationOptions, GuidanceOptions
+from apg_core.protocol.options import GenerationOptions, GuidanceOptions, GuidanceScales
 from apg_core.protocol.prompt import Mode
 
 Background = Literal["rmbg", "plain", "auto"]

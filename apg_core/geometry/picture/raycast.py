@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from apg_core.geometry.colours import Colour
+from apg_core.geometry.picture.colours import Colour
 from apg_core.geometry.rays import RayScene, ray_scene
 from apg_core.protocol.mesh import TriangleMesh
 

@@ -1,5 +1,6 @@
 """What a generation leaves behind: accepted parts, why it stopped, and the manifest that records it all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -84,6 +85,17 @@ class InputEntry(BaseModel):
 
     name: str
     sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a generation came from: what the manifest says beside what the generation itself knows."""
+
+    preset: str
+    random_weights: bool
+    weights: Mapping[str, str]
+    """sha256 of each weight file."""
+    inputs: Mapping[str, InputEntry]
 
 
 class FailedRegion(BaseModel):
