@@ -61,8 +61,8 @@ WITHOUT_EMBREE = """
 import sys
 sys.modules["embreex"] = None  # as on Linux on aarch64
 import numpy as np
-from apg_core.geometry.cleanup import reached
-from apg_core.geometry.render import preview
+from apg_core.geometry.parts.contact import reached
+from apg_core.geometry.picture.render import preview
 from tests.support.objects import ball, block
 pieces = [block((1, 1, 1)), ball(0.5, (0, 0.9, 0)), ball(0.2, (0, 3, 0))]
 print(reached(pieces, [True, False, False], tolerance=0.01).tolist())
