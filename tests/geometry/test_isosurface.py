@@ -129,7 +129,7 @@ def test_auto_is_the_first_of_the_table_that_can_run(monkeypatch) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("diso") is not None, reason="diso is installed")
 def test_asking_for_an_absent_diso_says_how_to_install_it() -> None:
-    with pytest.raises(BackendMissingError, match="pip install"):
+    with pytest.raises(BackendMissingError, match="pip install --no-build-isolation diso"):
         extract_surface(narrow_band(sphere(0.5), Grid(32)), backend="diso")
 
 
