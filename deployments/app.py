@@ -34,3 +34,7 @@ def build_app(args: AppArgs) -> serve.Application:
 
 def _bound(name: str, replica: type[Kind], *arguments: object, **named: object) -> Handle[Kind]:
     return Handle(serve.deployment(name=name)(replica).bind(*arguments, **named))
+
+
+app = build_app(AppArgs())
+"""With every argument at its default, for `serve build deployments.app:app`."""

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from apg_core.presets.preset import Precision
 from deployments.desk import Desk
 from deployments.http.auth import NOBODY, Keys
-from deployments.settings import Precision
 from deployments.stores.jobs.database import Database
 
 

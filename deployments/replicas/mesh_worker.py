@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apg_core.geometry.overlap import SurfaceCells
-from apg_core.geometry.render import preview
+from apg_core.geometry.parts.overlap import SurfaceCells
+from apg_core.geometry.picture.render import preview
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.finishing import OutputFile, draft_file, output_files
