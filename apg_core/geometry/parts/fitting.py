@@ -35,7 +35,7 @@ class _Shell:
     """Which of them it encloses now."""
 
     @classmethod
-    def around(cls, before: Int[np.ndarray, " Q"], after: Int[np.ndarray, " Q"], grid: Grid) -> "_Shell":
+    def around(cls, before: Int[np.ndarray, " Q"], after: Int[np.ndarray, " W"], grid: Grid) -> "_Shell":
         cells = _crossed(after, grid)
         corners = distinct(cells[:, None] + CORNERS @ grid.strides)
         return cls(cells, corners, np.isin(corners, before), np.isin(corners, after))

@@ -55,7 +55,7 @@ def coloured_mask(labels: Labels, colours: Mapping[int, Colour]) -> RgbaImage:
     return image
 
 
-def _framed(picture: UInt8[np.ndarray, "H W _"], size: int) -> RgbImage:
+def _framed(picture: UInt8[np.ndarray, "H W _"], size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
     """The picture on a white square, whole, with the margin of the other panels."""
     given = Image.fromarray(picture).convert("RGBA")
     room = round(size * (1 - 2 * _PICTURE_MARGIN))
