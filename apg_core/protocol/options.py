@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from apg_core.errors import OptionError
 from apg_core.protocol.backends import AUTO, isosurface_choices
@@ -33,6 +41,10 @@ def _list_the_backends(schema: dict[str, Any]) -> None:
 
 
 IsosurfaceBackend = Annotated[str, AfterValidator(_one_of_the_backends), Field(json_schema_extra=_list_the_backends)]
+
+
+def _or_off(faces: object) -> object:
+    return 0 if faces is None or (isinstance(faces, int) and faces < 0) else faces
 
 
 class _Options(BaseModel):
@@ -128,9 +140,9 @@ class CleanupOptions(_Options):
     """How an accepted part is cleaned up."""
 
     postprocess: bool = True
-    """Simplify, and drop floaters."""
-    simplify_faces: Annotated[int, Field(ge=0)] = 50_000
-    """Quadric simplification above this many faces; 0 turns it off."""
+    """Simplify, drop floaters, and whatever else is done to a finished part; off leaves it as it was extracted."""
+    simplify_faces: Annotated[int, BeforeValidator(_or_off)] = 50_000
+    """Quadric simplification above this many faces; 0, less or null turns it off."""
     simplify_aggressiveness: Annotated[float, Field(ge=0, le=10)] = 1.0
     """How hard the simplifier pushes towards the target, in its own unit."""
     fit_to_mesh: bool = False
