@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
-from apg_core.geometry.surface import farthest_points
+from apg_core.geometry.farthest import farthest_points
 from apg_core.models.shape_vae import Posterior
 from apg_core.parity.folder import ParityFolder
 from apg_core.shapes import FieldValues, ImageTokens, Latents
