@@ -31,7 +31,7 @@ class Solver(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Noise levels of training; sampling spaces its steps over them (spec/pipeline.md, "Schedule")."""
+    """Noise levels of training; sampling spaces its steps over them (docs/how-it-works.md, "Schedule")."""
 
     num_train_timesteps: int = 1000
     beta_start: float = 0.00085

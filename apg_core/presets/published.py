@@ -1,4 +1,7 @@
-"""What a published config file leaves unsaid: guidance by release, and where its weights are (spec/pipeline.md)."""
+"""What a published config file leaves unsaid: guidance by release, and where its weights are.
+
+The scales as a table: docs/how-it-works.md, "Guidance".
+"""
 
 from typing import Any
 
