@@ -6,10 +6,11 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import Protocol
 
 from apg_core.errors import ApgError, InputError
-from apg_core.protocol.options import GenerationOptions, IsosurfaceBackend
+from apg_core.protocol.backends import isosurface_choices
+from apg_core.protocol.options import GenerationOptions
 
 Command = Callable[[argparse.Namespace], int]
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -65,7 +66,7 @@ def add_option_flags(parser: argparse.ArgumentParser) -> None:
             off = f"turns {name} off where the preset has it on"
             group.add_argument(*_spellings(f"no_{name}"), dest=name, action="store_false", default=None, help=off)
         elif name == "isosurface_backend":
-            choices = get_args(IsosurfaceBackend)
+            choices = isosurface_choices()
             group.add_argument(*_spellings(name), dest=name, choices=choices, default=None, help=about)
         else:
             group.add_argument(*_spellings(name), dest=name, metavar="N", default=None, help=about)
@@ -178,8 +179,8 @@ def _add_verify(commands: Subparsers) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from apg_core.parity.verify import verify
     from apg_core.pipeline.loading import pick_device
-    from apg_core.verify import verify
 
     failed = 0
     for result in verify(options.folder, device=pick_device(options.device)):

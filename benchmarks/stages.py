@@ -19,7 +19,7 @@ from typing import Self, TypeVar
 import torch
 
 from apg_core.diffusion.trajectories import TrajectoryBatch
-from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.local import generate_parts
 from apg_core.pipeline.local_stages import LocalStages, Pipeline, load_pipeline

@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from ray.actor import ActorHandle
 
-from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.codec import ShapeCodec

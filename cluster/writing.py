@@ -1,8 +1,8 @@
 """The stage that writes: a finished generation becomes the files of its folder."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-from apg_core.pipeline.finishing import output_files
+from apg_core.pipeline.finishing import finish, output_files
 from cluster.results import Outcome
 from cluster.storage import Place, open_folder
 from cluster.work import Row, RowStage, Work
@@ -25,6 +25,7 @@ class WriteResults(RowStage):
         assert work.provenance is not None
         folder = open_folder(self._output.join(work.item.id))
         folder.clear_results()
-        for file in output_files(work.ending, prompt=work.prompt, options=work.options, provenance=work.provenance):
+        ending = finish(work.ending, work.options)
+        for file in output_files(ending, prompt=work.prompt, options=work.options, provenance=work.provenance):
             folder.write(file.name, file.content)
-        return work
+        return replace(work, ending=ending)

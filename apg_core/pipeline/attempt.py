@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.pipeline.best_of import Sample, draw_samples, most_typical_first
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.seeds import Draw, draw_seed

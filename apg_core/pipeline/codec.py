@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from apg_core.geometry.field import narrow_band
-from apg_core.geometry.lattice import Grid, NarrowBand
-from apg_core.geometry.samples import Field
+from apg_core.geometry.band.lattice import Grid, NarrowBand
+from apg_core.geometry.band.narrowing import narrow_band
+from apg_core.geometry.band.samples import Field
 from apg_core.geometry.surface import Surface
 from apg_core.models.shape_vae import ShapeVae
 from apg_core.protocol.arrays import LatentArray

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from apg_core.geometry.cleanup import Cleaned
+from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.pipeline.brief import Brief
 from apg_core.protocol.manifest import AcceptedPart
 from apg_core.protocol.mesh import TriangleMesh

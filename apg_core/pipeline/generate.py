@@ -7,7 +7,7 @@ which never wait, it runs to its end without an event loop. docs/how-it-works.md
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.pipeline.attempt import Conditions, try_part
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.ending import Ending, Resume

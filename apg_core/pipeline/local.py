@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import trimesh
 
 from apg_core.inputs import InputLimits
 from apg_core.inputs.prompt import Source, input_entries, read_prompt
 from apg_core.output import OutputFolder
 from apg_core.pipeline.brief import Brief
-from apg_core.pipeline.ending import Ending
-from apg_core.pipeline.finishing import MANIFEST_FILE, draft_file, output_files
+from apg_core.pipeline.finishing import MANIFEST_FILE, draft_file, finish, output_files
 from apg_core.pipeline.generate import generate
 from apg_core.pipeline.local_stages import LocalStages, Pipeline, load_pipeline, run_at_once
 from apg_core.pipeline.stages import OnStep
@@ -46,6 +46,18 @@ class Generation:
     parts: tuple[AcceptedPart, ...]
     manifest: Manifest
     output_dir: Path | None
+
+    def to_trimesh(self) -> list[trimesh.Trimesh]:
+        """The parts as trimesh meshes, in their order, in the normalised frame."""
+        return [trimesh.Trimesh(part.mesh.vertices, part.mesh.faces, process=False) for part in self.parts]
+
+    def to_scene(self) -> trimesh.Scene:
+        """The parts in one trimesh scene, named as the nodes of `mesh_combined.glb` are."""
+        scene = trimesh.Scene()
+        for place, mesh in enumerate(self.to_trimesh()):
+            name = f"part_{place:03d}"
+            scene.add_geometry(mesh, node_name=name, geom_name=name)
+        return scene
 
 
 def generate_from_image(
@@ -134,7 +146,7 @@ def _generate(
     pipeline: Pipeline, prompt: Prompt, options: GenerationOptions, provenance: Provenance, sink: "_LocalSink"
 ) -> Generation:
     brief = Brief(prompt=prompt, options=options, preset=pipeline.preset, stages=pipeline.stages, sink=sink)
-    ending: Ending = run_at_once(generate(brief))
+    ending = finish(run_at_once(generate(brief)), options)
     sink.progress.stage(Stage.PACKAGE, part=None, attempt=0)
     manifest = None
     for file in output_files(ending, prompt=prompt, options=options, provenance=provenance):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.codec import ShapeCodec
 from apg_core.pipeline.conditioning import FeatureExtractor, ImagePreparer

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from apg_core.geometry.cleanup import Cleaned
-from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.parts.cleanup import Cleaned
+from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.mesh import TriangleMesh

@@ -17,6 +17,7 @@ from apg_core.errors import (
     PromptError,
     WeightsMissingError,
 )
+from apg_core.output import is_result
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.ending import Ending, Resume
 from apg_core.pipeline.generate import generate
@@ -170,7 +171,7 @@ def test_a_mask_gives_one_part_a_region_from_the_bottom_up(
     assert generation.manifest.stop_reason is StopReason.ALL_REGIONS_DONE
     palette = json.loads((tmp_path / "mask_palette.json").read_text())
     coloured = picture_of(tmp_path / "mask_colored.png")
-    assert [entry["label"] for entry in palette] == [9, 4]
+    assert [entry["mask_label"] for entry in palette] == [9, 4]
     assert coloured[60, 40].tolist() == palette[0]["rgba"]
     assert coloured[30, 40].tolist() == palette[1]["rgba"]
 
@@ -189,11 +190,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
     assert bytes_of(tmp_path / "first")["mesh_000.glb"] != bytes_of(tmp_path / "other")["mesh_000.glb"]
 
 
-def test_an_earlier_run_leaves_no_part_behind(pipeline: Pipeline, mesh: TriangleMesh, tmp_path: Path) -> None:
-    (tmp_path / "mesh_017.glb").write_bytes(b"old")
+def test_an_earlier_run_leaves_no_file_behind(pipeline: Pipeline, mesh: TriangleMesh, tmp_path: Path) -> None:
+    old = ("mesh_017.glb", "whole.glb", "preview.png", "mask_colored.png", "mask_palette.json")
+    for name in old:
+        (tmp_path / name).write_bytes(b"old")
     (tmp_path / "notes.txt").write_text("mine")
     generate_from_mesh(pipeline, mesh, output_dir=tmp_path, options=QUIET)
-    assert not (tmp_path / "mesh_017.glb").exists()
+    assert not any((tmp_path / name).exists() for name in old)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
@@ -299,3 +302,30 @@ def test_published_weights_that_are_not_here_are_an_error_with_the_command(tmp_p
 def test_an_unknown_device_is_an_error() -> None:
     with pytest.raises(BackendMissingError, match="unknown device"):
         load_pipeline("nano", "quantum")
+
+
+def test_parts_come_as_trimesh_meshes_and_as_a_scene_like_the_files(
+    pipeline: Pipeline, mesh: TriangleMesh, tmp_path: Path
+) -> None:
+    options = QUIET.model_copy(update={"smooth_iters": 2, "save_whole": True, "visualize_mask": True})
+    made = generate_from_mesh(pipeline, mesh, output_dir=tmp_path, options=options)
+    assert all(is_result(path.name) for path in tmp_path.iterdir())
+    scene = made.to_scene()
+    for place, (part, solid) in enumerate(zip(made.parts, made.to_trimesh(), strict=True)):
+        written = trimesh.load(tmp_path / part.facts.file, force="mesh", process=False)
+        np.testing.assert_array_equal(written.vertices, solid.vertices.astype(np.float32))
+        np.testing.assert_array_equal(scene.geometry[f"part_{place:03d}"].faces, written.faces)
+
+
+@pytest.mark.parametrize("off", [0, -1, None])
+def test_simplification_is_turned_off_by_zero_less_or_nothing(off: int | None) -> None:
+    assert GenerationOptions(simplify_faces=off).simplify_faces == 0  # type: ignore[arg-type]
+
+
+def test_without_postprocessing_a_part_is_what_was_extracted(pipeline: Pipeline, mesh: TriangleMesh) -> None:
+    raw = QUIET.model_copy(update={"postprocess": False})
+    plain, smoothed = (
+        generate_from_mesh(pipeline, mesh, options=raw.model_copy(update={"smooth_iters": steps})) for steps in (0, 5)
+    )
+    for one, other in zip(plain.parts, smoothed.parts, strict=True):
+        np.testing.assert_array_equal(one.mesh.vertices, other.mesh.vertices)

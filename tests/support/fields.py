@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from apg_core.geometry.samples import Field
+from apg_core.geometry.band.samples import Field
 
 VOXEL_256 = 2.02 / 255
 

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from apg_core.geometry.colours import Colour
-from apg_core.geometry.raycast import cast_picture
+from apg_core.geometry.picture.colours import Colour
+from apg_core.geometry.picture.raycast import cast_picture
 from apg_core.protocol.arrays import Labels, RgbaImage, RgbImage
 from apg_core.protocol.mesh import TriangleMesh
 

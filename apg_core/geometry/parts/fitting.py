@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from apg_core.geometry.lattice import CORNERS, Grid, NarrowBand, distinct
+from apg_core.geometry.band.lattice import CORNERS, Grid, NarrowBand, distinct
 from apg_core.geometry.solid import enclosed, nearest_face
 from apg_core.protocol.mesh import TriangleMesh
 

@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from apg_core.geometry.blocks import Blocks, foreseen
-from apg_core.geometry.lattice import CORNERS, Grid, NarrowBand, distinct
-from apg_core.geometry.samples import Samples
+from apg_core.geometry.band.blocks import Blocks, foreseen
+from apg_core.geometry.band.lattice import CORNERS, Grid, NarrowBand, distinct
+from apg_core.geometry.band.samples import Samples
 
 # Foreseen values of less than this, in voxels, may have either sign.
 _DOUBT = 0.5

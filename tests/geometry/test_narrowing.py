@@ -5,9 +5,9 @@ import pytest
 from reference import crossed_cells, dense_surface, dense_values, solid, symmetric_chamfer
 from support.fields import PROFILES, VOXEL_256, box, shapes, small_spheres, sphere, union
 
-from apg_core.geometry.field import narrow_band
+from apg_core.geometry.band.lattice import Grid
+from apg_core.geometry.band.narrowing import narrow_band
 from apg_core.geometry.isosurface import extract_surface
-from apg_core.geometry.lattice import Grid
 
 SHAPES = list(shapes(1.0))
 

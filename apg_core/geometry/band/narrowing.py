@@ -8,10 +8,10 @@ import logging
 import numpy as np
 from jaxtyping import Int
 
-from apg_core.geometry.blocks import Blocks, Plateau, foreseen
-from apg_core.geometry.crossings import closed_band, take_crossed_edges
-from apg_core.geometry.lattice import CORNERS, Grid, NarrowBand
-from apg_core.geometry.samples import Field, Samples
+from apg_core.geometry.band.blocks import Blocks, Plateau, foreseen
+from apg_core.geometry.band.crossings import closed_band, take_crossed_edges
+from apg_core.geometry.band.lattice import CORNERS, Grid, NarrowBand
+from apg_core.geometry.band.samples import Field, Samples
 
 _log = logging.getLogger(__name__)
 

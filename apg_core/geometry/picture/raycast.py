@@ -12,7 +12,7 @@ from embreex.rtcore_scene import EmbreeScene
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from apg_core.geometry.colours import Colour
+from apg_core.geometry.picture.colours import Colour
 from apg_core.protocol.mesh import TriangleMesh
 
 # The camera: seen from the front right and a little above, from far enough away to look calm.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from apg_core.geometry.lattice import Grid
+from apg_core.geometry.band.lattice import Grid
 
 # Slopes above this percentile are taken for noise.
 _STEEPEST = 98

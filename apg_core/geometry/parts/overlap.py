@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from apg_core.geometry.lattice import distinct
+from apg_core.geometry.band.lattice import distinct
 from apg_core.geometry.lines import triangles_across_lines, whole_numbers
 from apg_core.protocol.mesh import TriangleMesh
 

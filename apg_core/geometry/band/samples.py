@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from apg_core.geometry.lattice import Grid, distinct
+from apg_core.geometry.band.lattice import Grid, distinct
 
 Field = Callable[[Float[np.ndarray, "Q 3"]], Float[np.ndarray, " Q"]]
 

@@ -1,8 +1,6 @@
-"""Cleanup of parts: simplification, floaters, smoothing, and pieces that touch nothing."""
+"""Cleanup of parts: floaters, smoothing, and pieces that touch nothing."""
 
-import importlib.util
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,19 +9,15 @@ from jaxtyping import Bool, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from apg_core.geometry.contact import reached
+from apg_core.geometry.parts.contact import reached
+from apg_core.geometry.parts.simplification import simplify
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions
-
-log = logging.getLogger(__name__)
 
 FLOATER_SHARE = 0.01  # of a part's area; components below it are dropped
 TOUCHING = 0.001  # length; pieces this near to each other are connected
 # Taubin's two passes: one that shrinks, one that grows a little more, so that the volume stays.
 SHRINK, GROW = 0.5, 0.53
-# A gentle push may stop far above the target: then the next harder one is tried, up to the library's own default,
-# as long as a closed surface stays closed.
-HARDER_PUSHES, ENOUGH = (3.0, 5.0, 7.0), 1.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +41,6 @@ def clean_part(mesh: TriangleMesh, options: CleanupOptions) -> Cleaned:
     if len(without.faces) < len(kept.faces):
         notes.append(f"dropped floaters of {len(kept.faces) - len(without.faces)} faces")
     return Cleaned(without, tuple(notes))
-
-
-def simplify(mesh: TriangleMesh, target: int, *, aggressiveness: float) -> tuple[TriangleMesh, str]:
-    """Quadric simplification to about `target` faces by the first library that is here, and a note on what happened."""
-    for package, reduce in _SIMPLIFIERS.items():
-        if importlib.util.find_spec(package) is not None:
-            reduced = reduce(mesh, target, aggressiveness)
-            return reduced, f"simplified from {len(mesh.faces)} to {len(reduced.faces)} faces"
-    log.warning("no simplifier installed; install fast-simplification")
-    return mesh, f"left at {len(mesh.faces)} faces: no simplifier installed, install fast-simplification"
 
 
 def drop_floaters(mesh: TriangleMesh) -> TriangleMesh:
@@ -106,54 +90,3 @@ def keep_faces(mesh: TriangleMesh, keep: Bool[np.ndarray, " F"]) -> TriangleMesh
         return mesh
     used, faces = np.unique(mesh.faces[keep], return_inverse=True)
     return TriangleMesh(mesh.vertices[used], faces.reshape(-1, 3).astype(mesh.faces.dtype))
-
-
-def _fast_simplification(mesh: TriangleMesh, target: int, aggressiveness: float) -> TriangleMesh:
-    import fast_simplification
-
-    closed, reduced = _is_closed(mesh), mesh
-    for push in (aggressiveness, *(level for level in HARDER_PUSHES if level > aggressiveness)):
-        vertices, faces = fast_simplification.simplify(
-            mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), target_count=target, agg=push
-        )
-        pushed = TriangleMesh(vertices, faces)
-        if closed and not _is_closed(pushed):
-            break
-        reduced = pushed
-        if len(faces) <= target * ENOUGH:
-            break
-    return reduced
-
-
-def _is_closed(mesh: TriangleMesh) -> bool:
-    return bool(trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).is_watertight)
-
-
-def _pymeshlab(mesh: TriangleMesh, target: int, _aggressiveness: float) -> TriangleMesh:
-    import pymeshlab
-
-    scene = pymeshlab.MeshSet()
-    scene.add_mesh(pymeshlab.Mesh(mesh.vertices.astype(np.float64), mesh.faces.astype(np.int32)))
-    scene.meshing_decimation_quadric_edge_collapse(targetfacenum=target, preservetopology=True)
-    reduced = scene.current_mesh()
-    return TriangleMesh(reduced.vertex_matrix().astype(np.float32), reduced.face_matrix().astype(np.int32))
-
-
-def _open3d(mesh: TriangleMesh, target: int, _aggressiveness: float) -> TriangleMesh:
-    import open3d
-
-    solid = open3d.geometry.TriangleMesh(
-        open3d.utility.Vector3dVector(mesh.vertices.astype(np.float64)),
-        open3d.utility.Vector3iVector(mesh.faces.astype(np.int32)),
-    )
-    reduced = solid.simplify_quadric_decimation(target)
-    return TriangleMesh(
-        np.asarray(reduced.vertices, np.float32), np.asarray(reduced.triangles, np.int32).reshape(-1, 3)
-    )
-
-
-_SIMPLIFIERS: dict[str, Callable[[TriangleMesh, int, float], TriangleMesh]] = {
-    "fast_simplification": _fast_simplification,
-    "pymeshlab": _pymeshlab,
-    "open3d": _open3d,
-}
