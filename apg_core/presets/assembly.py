@@ -11,8 +11,8 @@ from apg_core.models.shape_vae import ShapeVaeConfig
 from apg_core.presets import published
 from apg_core.presets.preset import Preset, WeightSource
 from apg_core.presets.sections import Conditioner, PresetFile
+from apg_core.protocol.mode import Mode
 from apg_core.protocol.options import GenerationOptions, GuidanceScales
-from apg_core.protocol.prompt import Mode
 
 Value = TypeVar("Value")
 
