@@ -19,7 +19,7 @@ GIB = 2**30
 OPTIONAL = {
     "diso": "iso-surfaces on the GPU",
     "ray": "the service and batch jobs",
-    "embreex": "preview pictures",
+    "embreex": "faster preview pictures",
     "fast_simplification": "simplification",
 }
 

@@ -15,6 +15,7 @@ ApgError
 │   └── BackendMissingError  an optional package or device that was asked for
 ├── SamplingError            the network's numbers went out of range
 ├── OutputError              a result that could not be written
+├── SandboxError             the process that decodes untrusted files did not start
 └── GenerationCancelled      the caller said stop
 """
 
@@ -121,6 +122,12 @@ class OutputError(ApgError):
     """A result could not be written; what was there before is untouched."""
 
     code = "output"
+
+
+class SandboxError(ApgError):
+    """The process that decodes untrusted files did not start; the same files may be decoded later."""
+
+    code = "unavailable"
 
 
 class GenerationCancelled(ApgError):  # noqa: N818 - an ending, not a fault

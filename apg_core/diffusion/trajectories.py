@@ -7,6 +7,7 @@ it joins and leaves a batch between steps.
 from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from apg_core.diffusion.guidance import GuidedInput
@@ -80,7 +81,7 @@ class Trajectory:
         return self._sigma_floor > 0 and float(self._solver.sigmas[self.position]) <= self._sigma_floor
 
     @torch.inference_mode()
-    def take_step(self, velocities: Tensor) -> None:
+    def take_step(self, velocities: Float[Tensor, "R N C"]) -> None:
         """Move on by the guided mix of this trajectory's rows.
 
         Raises:
@@ -152,7 +153,7 @@ class TrajectoryBatch:
         return self._groups
 
     @torch.inference_mode()
-    def _velocities(self, members: Sequence[Trajectory], context: DitContext) -> Sequence[Tensor]:
+    def _velocities(self, members: Sequence[Trajectory], context: DitContext) -> Sequence[Float[Tensor, "_ N C"]]:
         counts = [member.rows for member in members]
         noisy = torch.cat([member.noisy.expand(member.rows, -1, -1) for member in members])
         timesteps = torch.tensor([member.timestep for member in members], device=noisy.device)

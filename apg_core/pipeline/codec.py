@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from apg_core.geometry.band.lattice import Grid, NarrowBand
-from apg_core.geometry.band.narrowing import narrow_band
+from apg_core.geometry.band.narrowing import narrow_band, narrow_band_in_box
 from apg_core.geometry.band.samples import Field
 from apg_core.geometry.surface import Surface
 from apg_core.models.shape_vae import ShapeVae
@@ -43,7 +43,8 @@ class ShapeCodec:
     @torch.inference_mode()
     def decode(self, latent: LatentArray, options: DecodeOptions) -> NarrowBand:
         """The cells that the latent's surface passes through, with the field around them."""
-        return narrow_band(self._field(latent), Grid(options.grid_size))
+        find = narrow_band_in_box if options.use_coarse_bbox else narrow_band
+        return find(self._field(latent), Grid(options.grid_size))
 
     def agreement(self, latents: Sequence[LatentArray]) -> list[float]:
         """Mean volume IoU of each latent's shape with those of the others (two or more).
@@ -66,7 +67,7 @@ class ShapeCodec:
     def _field(self, latent: LatentArray) -> Field:
         context = self._vae.field_context(torch.tensor(latent, device=self._device)[None])
 
-        def field(queries: np.ndarray) -> np.ndarray:
+        def field(queries: Float[np.ndarray, "Q 3"]) -> Float[np.ndarray, " Q"]:
             padded = F.pad(torch.tensor(queries, device=self._device), (0, 0, 0, -len(queries) % QUERIES_MULTIPLE))
             chunks = torch.split(padded, self._queries_at_once)
             values = torch.cat([self._vae.field(context, chunk[None])[0].float() for chunk in chunks])

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from apg_core.diffusion.guidance import GuidedInput, part_rows, whole_rows
@@ -105,13 +106,13 @@ class PartSampler:
             torch.stack(images), torch.stack([zero, torch.stack([whole, history])]), part_rows(scales), sigma
         )
 
-    def _noised(self, history: Tensor, noise: HistoryNoise) -> Tensor:
+    def _noised(self, history: Float[Tensor, "N C"], noise: HistoryNoise) -> Float[Tensor, "N C"]:
         return (1 - noise.sigma) * history + noise.sigma * self._tensor(noise.noise)
 
-    def _tensor(self, array: np.ndarray) -> Tensor:
+    def _tensor(self, array: Float[np.ndarray, "*shape"]) -> Float[Tensor, "*shape"]:
         # A copy: arrays from another process are read-only, and torch wants to own what it wraps.
         return torch.tensor(array, dtype=torch.float32, device=self._device)
 
     @staticmethod
-    def _doubled(features: Tensor) -> Tensor:
+    def _doubled(features: Float[Tensor, "T X"]) -> Float[Tensor, "T XX"]:
         return torch.cat([features, features], dim=-1)

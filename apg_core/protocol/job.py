@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from apg_core.errors import ApgError
-from apg_core.protocol.prompt import Mode
+from apg_core.protocol.mode import Mode
 from apg_core.protocol.stage import Stage
 
 Fraction = Annotated[float, Field(ge=0, le=1)]

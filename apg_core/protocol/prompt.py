@@ -10,9 +10,9 @@ import numpy as np
 from apg_core.errors import PromptError
 from apg_core.protocol.arrays import Image, Labels
 from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.mode import Mode as Mode
 
 InputName = Literal["image", "mesh", "mask"]
-Mode = Literal["image", "mesh", "image_mesh", "image_mask", "image_mesh_mask"]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 def lacks() -> str | None:
     """diso itself, or a GPU."""
     if importlib.util.find_spec("diso") is None:
-        return "is not installed; install it on a machine with CUDA: pip install 'autopartgen-ray[gpu]', or choose auto"
+        return (
+            "is not installed; where torch, a C++ compiler and CUDA's nvcc are (its licence is CC BY-NC 4.0): "
+            "pip install setuptools && pip install --no-build-isolation diso==0.1.4; or choose auto"
+        )
     import torch
 
     if not torch.cuda.is_available():
@@ -23,11 +26,11 @@ def lacks() -> str | None:
     return None
 
 
-def extract(band: NarrowBand, *, crop: bool) -> TriangleMesh:
+def extract(band: NarrowBand) -> TriangleMesh:
     """See `Backend.extract`."""
     import torch
 
-    block, first = band.dense(crop=crop)
+    block, first = band.dense()
     distance = torch.from_numpy(positive_outside(block)).cuda()
     vertices, faces = _extractor()(distance, normalize=False)
     return TriangleMesh(vertices.detach().cpu().numpy() + first, faces.cpu().numpy())

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh as EmbreeMesh
-from embreex.rtcore_scene import EmbreeScene
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
+from apg_core.geometry.rays import RayScene, ray_scene
 from apg_core.protocol.mesh import TriangleMesh
 
 
@@ -42,7 +41,7 @@ class _Probe:
         self._from = np.concatenate([places, places - stub])
         self._along = np.concatenate([(np.roll(corners, -1, axis=1) - corners).reshape(-1, 3), 2 * stub])
         self._piece = piece
-        self._scene: EmbreeScene | None = None  # built when first felt for
+        self._scene: RayScene | None = None  # built when first felt for
 
     def touches(self, other: "_Probe") -> bool:
         """Whether a ray of either meets the other."""
@@ -57,8 +56,5 @@ class _Probe:
         if not within.any():
             return False
         if other._scene is None:
-            other._scene = EmbreeScene()
-            EmbreeMesh(other._scene, other._piece.vertices.astype(np.float32), other._piece.faces.astype(np.int32))
-        whole: Float[np.ndarray, " Q"] = np.ones(within.sum(), np.float32)
-        hits = other._scene.run(self._from[within], self._along[within], dists=whole, query="OCCLUDED")
-        return bool((hits >= 0).any())
+            other._scene = ray_scene(other._piece)
+        return bool(other._scene.blocked(self._from[within], self._along[within], reach=1).any())

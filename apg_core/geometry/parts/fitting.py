@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from apg_core.geometry.band.lattice import CORNERS, Grid, NarrowBand, distinct
+from apg_core.geometry.band.lattice import CORNERS, Box, Grid, NarrowBand, distinct
 from apg_core.geometry.solid import enclosed, nearest_face
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -35,7 +35,7 @@ class _Shell:
     """Which of them it encloses now."""
 
     @classmethod
-    def around(cls, before: Int[np.ndarray, " Q"], after: Int[np.ndarray, " Q"], grid: Grid) -> "_Shell":
+    def around(cls, before: Int[np.ndarray, " Q"], after: Int[np.ndarray, " W"], grid: Grid) -> "_Shell":
         cells = _crossed(after, grid)
         corners = distinct(cells[:, None] + CORNERS @ grid.strides)
         return cls(cells, corners, np.isin(corners, before), np.isin(corners, after))
@@ -75,7 +75,7 @@ def fit_parts(parts: Sequence[TriangleMesh], whole: TriangleMesh, grid: Grid) ->
     hair = 1e-3 * grid.spacing
     field = np.where(after, np.maximum(field, hair), np.minimum(field, -hair)).astype(np.float32)
     bands = tuple(
-        NarrowBand(grid, shell.cells, shell.corners, values, len(values))
+        NarrowBand(grid, shell.cells, shell.corners, values, len(values), Box.of(grid))
         for shell, values in zip(shells, np.split(field, np.cumsum(sizes)[:-1]), strict=True)
     )
     volume = sum(len(numbers) for numbers in enclosed_by)
@@ -124,6 +124,8 @@ def _crossed(numbers: Int[np.ndarray, " Q"], grid: Grid) -> Int[np.ndarray, " K"
     return np.sort(grid.number(np.argwhere(some & ~every) + low))
 
 
-def _neighbours(block: Bool[np.ndarray, "X Y Z"], axis: int) -> tuple[np.ndarray, np.ndarray]:
+def _neighbours(
+    block: Bool[np.ndarray, "X Y Z"], axis: int
+) -> tuple[Bool[np.ndarray, "A B C"], Bool[np.ndarray, "A B C"]]:
     aligned = np.moveaxis(block, axis, 0)
     return np.moveaxis(aligned[:-1], 0, axis), np.moveaxis(aligned[1:], 0, axis)

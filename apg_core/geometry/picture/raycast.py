@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh as EmbreeMesh
-from embreex.rtcore_scene import EmbreeScene
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from apg_core.geometry.picture.colours import Colour
+from apg_core.geometry.rays import RayScene, ray_scene
 from apg_core.protocol.mesh import TriangleMesh
 
 # The camera: seen from the front right and a little above, from far enough away to look calm.
@@ -72,7 +71,9 @@ class _Camera:
         middle = (low + high) / 2
         return cls(eye, axes, np.array([middle[0] - width / 2, middle[1] + width / 2]), width)
 
-    def rays(self, across: np.ndarray, down: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    def rays(
+        self, across: Float[np.ndarray, " Q"], down: Float[np.ndarray, " Q"], size: int
+    ) -> tuple[Float[np.ndarray, "Q 3"], Float[np.ndarray, "Q 3"]]:
         """Origins and unit directions through these places of a picture of `size` pixels."""
         right = self.corner[0] + across / size * self.width
         up = self.corner[1] - down / size * self.width
@@ -94,7 +95,7 @@ class _Hits:
 class _Stage:
     """The meshes as one thing to cast rays at, their colours, and the floor below them."""
 
-    scene: EmbreeScene
+    scene: RayScene
     vertices: Float[np.ndarray, "V 3"]
     corner_normals: Float[np.ndarray, "F 3 3"]
     part_of_face: Int[np.ndarray, " F"]
@@ -107,8 +108,7 @@ class _Stage:
     def of(cls, meshes: Sequence[TriangleMesh], colours: Sequence[Colour]) -> "_Stage":
         joined = TriangleMesh.joined(list(meshes))
         vertices, faces = joined.vertices.astype(np.float32), joined.faces.astype(np.int32)
-        scene = EmbreeScene()
-        EmbreeMesh(scene, vertices, faces)
+        scene = ray_scene(joined)
         parts = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for mesh in meshes])
         paint = _linear(np.array(colours, np.float32)[:, :3] / 255)
         reach = float(np.linalg.norm(np.ptp(vertices, axis=0)) / 2)
@@ -117,8 +117,8 @@ class _Stage:
         return cls(scene, vertices, normals, parts, paint, reach, bare._floor_shade())
 
     def trace(self, origins: Float[np.ndarray, "Q 3"], directions: Float[np.ndarray, "Q 3"]) -> _Hits:
-        found = self.scene.run(origins, directions, output=True)
-        face, u, v = found["primID"], found["u"][:, None], found["v"][:, None]
+        found = self.scene.first(origins, directions)
+        face, u, v = found.face, found.u[:, None], found.v[:, None]
         hit = face >= 0
         corners = self.corner_normals[np.maximum(face, 0)]
         normals = (1 - u - v) * corners[:, 0] + u * corners[:, 1] + v * corners[:, 2]
@@ -126,7 +126,7 @@ class _Stage:
         normals[_dot(normals, directions) > 0] *= -1
         height = origins[:, 1] - self.vertices[:, 1].min()
         to_floor = height / np.maximum(-directions[:, 1], 1e-3)
-        far = np.where(hit, found["tfar"], to_floor)[:, None]
+        far = np.where(hit, found.distance, to_floor)[:, None]
         return _Hits(origins + far * directions, normals, np.where(hit, self.part_of_face[np.maximum(face, 0)], -1))
 
     def light(self, hits: _Hits, random: np.random.Generator, *, share: int = 1) -> Float[np.ndarray, " Q"]:
@@ -153,8 +153,8 @@ class _Stage:
         return np.where(hits.part[:, None] >= 0, self.paint[hits.part] * light[:, None], bare[:, None])
 
     def _free(self, places: np.ndarray, normals: np.ndarray, toward: np.ndarray) -> Float[np.ndarray, " Q"]:
-        lifted = (places + 2e-3 * self.reach * normals).astype(np.float32)
-        return (self.scene.run(lifted, toward.astype(np.float32), query="OCCLUDED") < 0).astype(np.float32)
+        lifted = places + 2e-3 * self.reach * normals
+        return (~self.scene.blocked(lifted, toward)).astype(np.float32)
 
     def _floor_centre(self) -> Float[np.ndarray, " 3"]:
         low, high = self.vertices.min(axis=0), self.vertices.max(axis=0)
