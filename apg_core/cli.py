@@ -159,13 +159,18 @@ def _add_doctor(commands: Subparsers) -> None:
     about = "Say what this machine can run."
     parser = commands.add_parser("doctor", help="what this machine can run", description=about)
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="folder of fetched weights")
+    parser.add_argument("--preset", "--config", help="say what this preset or config file has and lacks")
     parser.set_defaults(run=_doctor)
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from apg_core.doctor import findings
+    from apg_core.doctor import findings, preset_findings
+    from apg_core.presets import load_preset
 
-    for finding in findings(options.checkpoints):
+    about = findings(options.checkpoints)
+    if options.preset is not None:
+        about = preset_findings(load_preset(options.preset), options.checkpoints)
+    for finding in about:
         print(finding)
     return OK
 

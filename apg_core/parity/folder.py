@@ -39,7 +39,7 @@ class ParityFolder:
     def __init__(self, path: Path, device: torch.device) -> None:
         self.device = device
         preset = load_preset(path / "config.yaml")
-        self.preset: Preset = dataclasses.replace(preset, folder=path, weights=WEIGHTS)
+        self.preset: Preset = dataclasses.replace(preset, weights=WEIGHTS)
         self._path = path
         self._loader = ModelLoader(self.preset, device=device, checkpoints=(), dtype=torch.float32)
         self._tensors = load_file(path / CASES_FILE)

@@ -25,7 +25,7 @@ class MeshWorker:
 
     def extract(self, band: NarrowBand, options: DecodeOptions) -> TriangleMesh:
         """The surface within a narrow band."""
-        return extract_surface(band, backend=options.isosurface_backend, crop=options.use_coarse_bbox)
+        return extract_surface(band, backend=options.isosurface_backend)
 
     def overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
         """Larger share of surface cells that the mesh and the accepted parts have in common."""

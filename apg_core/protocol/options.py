@@ -125,7 +125,7 @@ class DecodeOptions(_Options):
     isosurface_backend: IsosurfaceBackend = AUTO
     """`diso` needs CUDA; `auto` takes it where it is there, `libigl` otherwise."""
     use_coarse_bbox: bool = False
-    """Crop the volume to the coarse band's box before extraction."""
+    """Spend all of `grid_size` within the surface's own box, as a lattice of 128 shows it: finer voxels."""
 
     @field_validator("grid_size")
     @classmethod

@@ -11,6 +11,11 @@ def sphere(radius: float, centre: tuple[float, float, float] = (0, 0, 0)) -> Fie
     return lambda p: radius - np.linalg.norm(p - np.float32(centre), axis=1)
 
 
+def ellipsoid(half: np.ndarray, centre: np.ndarray) -> Field:
+    """Zero on the surface, and nowhere further from zero than the distance to it."""
+    return lambda p: (1 - np.linalg.norm((p - centre) / half, axis=1)) * half.min()
+
+
 def torus(ring: float, tube: float) -> Field:
     return lambda p: tube - np.hypot(np.hypot(p[:, 0], p[:, 2]) - ring, p[:, 1])
 

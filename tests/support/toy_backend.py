@@ -15,7 +15,7 @@ def lacks() -> str | None:
     return None
 
 
-def extract(band: NarrowBand, *, crop: bool) -> TriangleMesh:
+def extract(band: NarrowBand) -> TriangleMesh:
     corners = band.grid.indices(band.cells)[:, None] + CORNERS
     faces = 8 * np.arange(len(corners))[:, None, None] + CUBE
     return TriangleMesh(corners.reshape(-1, 3).astype(np.float64), faces.reshape(-1, 3))

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from apg_core.geometry.band.blocks import Blocks, foreseen
-from apg_core.geometry.band.lattice import CORNERS, Grid, NarrowBand, distinct
+from apg_core.geometry.band.lattice import CORNERS, Box, Grid, NarrowBand, distinct
 from apg_core.geometry.band.samples import Samples
 
 # Foreseen values of less than this, in voxels, may have either sign.
@@ -75,7 +75,7 @@ def closed_band(samples: Samples, blocks: Blocks, stride: int) -> NarrowBand:
         values, known = _corner_values(samples, corners, rows.reshape(-1, 2, 2, 2))
         doubtful = corners[~known & _at_crossed_edge(values, rows.reshape(-1, 2, 2, 2))]
         if len(samples.take(np.concatenate([points.reshape(-1), doubtful]))) == 0:
-            return NarrowBand(grid, cells, corners, values, len(samples.numbers))
+            return NarrowBand(grid, cells, corners, values, len(samples.numbers), Box.of(grid))
 
 
 def _corner_values(

@@ -52,6 +52,19 @@ class Grid:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Box:
+    """An upright box, from its lowest corner to its highest."""
+
+    low: Float[np.ndarray, " 3"]
+    high: Float[np.ndarray, " 3"]
+
+    @classmethod
+    def of(cls, grid: Grid) -> "Box":
+        """The cube that the grid spans."""
+        return cls(np.full(3, grid.low), np.full(3, grid.high))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class NarrowBand:
     """The cells that a surface passes through and the field at their corners; all that extraction needs.
 
@@ -65,6 +78,8 @@ class NarrowBand:
     values: Float[np.ndarray, " M"]
     queries: int
     """How often the field was evaluated to find this band."""
+    box: Box
+    """Where the lattice's first and last points lie."""
 
     @property
     def is_empty(self) -> bool:
@@ -75,20 +90,24 @@ class NarrowBand:
         """Rows of `corners` and `values` that belong to each cell, in the order of `CORNERS`."""
         return np.searchsorted(self.corners, self.cells[:, None] + CORNERS @ self.grid.strides)
 
-    def box(self) -> tuple[Int[np.ndarray, " 3"], Int[np.ndarray, " 3"]]:
-        """Lowest and highest lattice indices of the band, with one point to spare where the cube has one."""
+    def reach(self, spare: int) -> tuple[Int[np.ndarray, " 3"], Int[np.ndarray, " 3"]]:
+        """Lowest and highest lattice indices of the band, with some points to spare where the lattice has them."""
         indices = self.grid.indices(self.corners)
-        low, high = indices.min(axis=0) - 1, indices.max(axis=0) + 1
+        low, high = indices.min(axis=0) - spare, indices.max(axis=0) + spare
         return np.maximum(low, 0), np.minimum(high, self.grid.resolution - 1)
 
-    def dense(self, *, crop: bool) -> tuple[Float[np.ndarray, "X Y Z"], Int[np.ndarray, " 3"]]:
-        """The band as a full block of values, and the lattice index of its first point.
+    def place(self, indices: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "V 3"]:
+        """Where these lattice indices, whole or not, lie."""
+        return self.box.low + indices * ((self.box.high - self.box.low) / (self.grid.resolution - 1))
+
+    def dense(self, *, crop: bool = True) -> tuple[Float[np.ndarray, "X Y Z"], Int[np.ndarray, " 3"]]:
+        """The band as a full block of values, cropped to where it is, and the lattice index of its first point.
 
         Points outside the band carry the last value before them along z, which has their sign: no edge crosses
         the surface between two points of the band without both being in it, and the border is outside.
         """
         grid = self.grid
-        low, high = self.box() if crop else (np.zeros(3, np.int64), np.full(3, grid.resolution - 1))
+        low, high = self.reach(1) if crop else (np.zeros(3, np.int64), np.full(3, grid.resolution - 1))
         size = high - low + 1
         local = grid.indices(self.corners) - low
         flat = (local[:, 0] * size[1] + local[:, 1]) * size[2] + local[:, 2]

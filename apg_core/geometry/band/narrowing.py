@@ -4,13 +4,14 @@ Nothing here knows what a field is made of; it is a function from positions to v
 """
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Int
 
 from apg_core.geometry.band.blocks import Blocks, Plateau, foreseen
 from apg_core.geometry.band.crossings import closed_band, take_crossed_edges
-from apg_core.geometry.band.lattice import CORNERS, Grid, NarrowBand
+from apg_core.geometry.band.lattice import CORNERS, Box, Grid, NarrowBand
 from apg_core.geometry.band.samples import Field, Samples
 
 _log = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ _FELT_REACH = np.sqrt(5) / 4
 # How far linear interpolation may be off, in blocks, and a sample still be taken where it is needed.
 _DOUBT = 0.5
 _COARSE_BLOCKS = 32
+_BOX_RESOLUTION = 128
+_BOX_SPARE = 2
 
 
 def narrow_band(field: Field, grid: Grid, *, coarse: int = _COARSE_BLOCKS) -> NarrowBand:
@@ -49,6 +52,20 @@ def narrow_band(field: Field, grid: Grid, *, coarse: int = _COARSE_BLOCKS) -> Na
     band = closed_band(samples, blocks, stride)
     _log.debug("band cells=%d queries=%d resolution=%d", len(band.cells), band.queries, grid.resolution)
     return band
+
+
+def narrow_band_in_box(field: Field, grid: Grid) -> NarrowBand:
+    """The same with the grid's whole resolution spent on the surface's own box: finer voxels, each axis its own.
+
+    The box is that of the cells near the surface on a lattice of `_BOX_RESOLUTION`, with `_BOX_SPARE` cells to spare.
+    """
+    rough = narrow_band(field, Grid(_BOX_RESOLUTION, grid.low, grid.high))
+    if rough.is_empty:
+        return rough
+    box = Box(*(rough.place(corner) for corner in rough.reach(_BOX_SPARE)))
+    scale = (box.high - box.low) / (grid.high - grid.low)
+    band = narrow_band(lambda points: field((box.low + (points - grid.low) * scale).astype(np.float32)), grid)
+    return replace(band, box=box, queries=rough.queries + band.queries)
 
 
 def _coarse_blocks(samples: Samples, stride: int) -> tuple[Blocks, float, Plateau]:

@@ -19,16 +19,16 @@ class Backend(Protocol):
         """What keeps this backend from running here; None where it can run."""
         ...
 
-    def extract(self, band: NarrowBand, *, crop: bool) -> TriangleMesh:
+    def extract(self, band: NarrowBand) -> TriangleMesh:
         """The zero level of a band that is not empty: vertices in lattice indices, faces outward.
 
-        The field is positive inside. A backend that works on a full block crops it to the band's box if `crop`.
+        The field is positive inside. A backend that works on a full block takes `band.dense()`.
         """
         ...
 
 
-def extract_surface(band: NarrowBand, *, backend: str = AUTO, crop: bool = True) -> TriangleMesh:
-    """The zero level of the field: closed, faces outward, in the frame of the band's grid.
+def extract_surface(band: NarrowBand, *, backend: str = AUTO) -> TriangleMesh:
+    """The zero level of the field: closed, faces outward, in the frame of the band's box.
 
     `backend` is a name of `ISOSURFACE_BACKENDS`, or `auto`: the first of them that can run here.
 
@@ -38,9 +38,8 @@ def extract_surface(band: NarrowBand, *, backend: str = AUTO, crop: bool = True)
     if band.is_empty:
         return TriangleMesh.empty()
     found = _first_that_runs() if backend == AUTO else _backend(backend)
-    mesh = found.extract(band, crop=crop)
-    places = band.grid.low + mesh.vertices * band.grid.spacing
-    return TriangleMesh(places.astype(np.float32), mesh.faces.astype(np.int32))
+    mesh = found.extract(band)
+    return TriangleMesh(band.place(mesh.vertices).astype(np.float32), mesh.faces.astype(np.int32))
 
 
 def positive_outside(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:

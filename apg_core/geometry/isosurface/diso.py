@@ -26,11 +26,11 @@ def lacks() -> str | None:
     return None
 
 
-def extract(band: NarrowBand, *, crop: bool) -> TriangleMesh:
+def extract(band: NarrowBand) -> TriangleMesh:
     """See `Backend.extract`."""
     import torch
 
-    block, first = band.dense(crop=crop)
+    block, first = band.dense()
     distance = torch.from_numpy(positive_outside(block)).cuda()
     vertices, faces = _extractor()(distance, normalize=False)
     return TriangleMesh(vertices.detach().cpu().numpy() + first, faces.cpu().numpy())

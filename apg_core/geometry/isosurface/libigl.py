@@ -16,9 +16,8 @@ def lacks() -> str | None:
     return None
 
 
-def extract(band: NarrowBand, *, crop: bool) -> TriangleMesh:
-    """See `Backend.extract`; there is no block that could be cropped."""
-    del crop
+def extract(band: NarrowBand) -> TriangleMesh:
+    """See `Backend.extract`."""
     places = band.grid.indices(band.corners).astype(np.float64)
     cells = band.corner_rows()[:, _AROUND_THE_FACES]
     vertices, faces, _ = igl.marching_cubes(positive_outside(band.values).astype(np.float64), places, cells, 0.0)

@@ -13,9 +13,9 @@ def lacks() -> str | None:
     return None
 
 
-def extract(band: NarrowBand, *, crop: bool) -> TriangleMesh:
+def extract(band: NarrowBand) -> TriangleMesh:
     """See `Backend.extract`."""
-    block, first = band.dense(crop=crop)
+    block, first = band.dense()
     visited = np.zeros(block.shape, bool)
     # skimage looks a cell's mask up at its highest corner.
     visited[tuple((band.grid.indices(band.cells) - first + 1).T)] = True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from apg_core.geometry.band.lattice import CORNERS, Grid, NarrowBand, distinct
+from apg_core.geometry.band.lattice import CORNERS, Box, Grid, NarrowBand, distinct
 from apg_core.geometry.solid import enclosed, nearest_face
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -75,7 +75,7 @@ def fit_parts(parts: Sequence[TriangleMesh], whole: TriangleMesh, grid: Grid) ->
     hair = 1e-3 * grid.spacing
     field = np.where(after, np.maximum(field, hair), np.minimum(field, -hair)).astype(np.float32)
     bands = tuple(
-        NarrowBand(grid, shell.cells, shell.corners, values, len(values))
+        NarrowBand(grid, shell.cells, shell.corners, values, len(values), Box.of(grid))
         for shell, values in zip(shells, np.split(field, np.cumsum(sizes)[:-1]), strict=True)
     )
     volume = sum(len(numbers) for numbers in enclosed_by)
