@@ -1,4 +1,4 @@
-"""`python -m training vae|pool|dit|tune|plot|export`: start or continue a stage of training, or show what came of it."""
+"""`python -m training vae|pool|dit|tune|plot|export`: go on with a stage of training, or show what came of it."""
 
 import argparse
 import logging
