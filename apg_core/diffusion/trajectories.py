@@ -12,7 +12,7 @@ from torch import Tensor
 
 from apg_core.diffusion.guidance import GuidedInput
 from apg_core.diffusion.schedule import Schedule
-from apg_core.errors import GenerationCancelled, SamplingError
+from apg_core.errors import SamplingError
 from apg_core.models.part_dit import DitContext, PartDit
 from apg_core.shapes import Latents
 
@@ -168,10 +168,9 @@ def run(
     trajectory: Trajectory,
     *,
     on_step: StepCallback | None = None,
-    cancelled: Callable[[], bool] | None = None,
 ) -> Latents:
     """The latent at the trajectory's end, in the denoiser's scale; see `run_together`."""
-    run_together(denoiser, [trajectory], on_step=on_step, cancelled=cancelled)
+    run_together(denoiser, [trajectory], on_step=on_step)
     return trajectory.latents
 
 
@@ -180,14 +179,12 @@ def run_together(
     trajectories: Sequence[Trajectory],
     *,
     on_step: StepCallback | None = None,
-    cancelled: Callable[[], bool] | None = None,
 ) -> None:
     """Take all trajectories to their ends, in steps that they share.
 
-    `on_step` hears (steps taken, steps in all) of the slowest; `cancelled` is asked before every step.
+    `on_step` hears (steps taken, steps in all) of the slowest.
 
     Raises:
-        GenerationCancelled: `cancelled` said so.
         SamplingError: the network's output is not finite.
     """
     batch = TrajectoryBatch(denoiser)
@@ -196,8 +193,6 @@ def run_together(
             batch.join(trajectory)
     slowest = min(trajectories, key=lambda trajectory: trajectory.position - trajectory.steps)
     while batch.rows:
-        if cancelled is not None and cancelled():
-            raise GenerationCancelled(f"cancelled at step {slowest.position} of {slowest.steps}")
         for error in batch.step().values():
             if error is not None:
                 raise error

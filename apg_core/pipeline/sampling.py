@@ -1,6 +1,6 @@
 """The stage that samples latents: from requests in numpy to trajectories on the denoiser's device, and back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -43,26 +43,23 @@ class PartSampler:
         request: LatentRequest,
         *,
         on_step: StepCallback | None = None,
-        cancelled: Callable[[], bool] | None = None,
     ) -> LatentArray:
         """The latent in VAE scale, of a trajectory that runs alone.
 
         Raises:
-            GenerationCancelled: `cancelled` said so before a step.
             SamplingError: the network's output is not finite.
         """
-        return self.sample_together([request], on_step=on_step, cancelled=cancelled)[0]
+        return self.sample_together([request], on_step=on_step)[0]
 
     def sample_together(
         self,
         requests: Sequence[LatentRequest],
         *,
         on_step: StepCallback | None = None,
-        cancelled: Callable[[], bool] | None = None,
     ) -> list[LatentArray]:
         """The latent of each request, of trajectories that share their steps; errors are those of `sample`."""
         trajectories = [self.trajectory(request) for request in requests]
-        run_together(self.denoiser, trajectories, on_step=on_step, cancelled=cancelled)
+        run_together(self.denoiser, trajectories, on_step=on_step)
         return [self.latent_of(trajectory) for trajectory in trajectories]
 
     def trajectory(self, request: LatentRequest) -> Trajectory:
