@@ -37,8 +37,9 @@ class IngressReplica(HandleDesk):
         join_serve_logs()
         check_bound_address(_bound_host(), args.access)
         stores = open_stores(args.stores)
+        preset = load_preset(args.models.preset)
         desk = Desk(
-            preset=load_preset(args.models.preset),
+            preset=preset,
             limits=args.limits,
             jobs=stores.jobs,
             artifacts=stores.artifacts,
@@ -49,7 +50,7 @@ class IngressReplica(HandleDesk):
         self._service = Service(
             desk=desk,
             database=stores.database,
-            precision=desk.preset.precision_on(args.models.device),
+            precision=preset.precision_on(args.models.device),
             keys=None if args.access.keys_file is None else Keys.from_file(args.access.keys_file),
             echo_request_ids=False,
             check_ready=_Readiness(stores, waits_for).check,

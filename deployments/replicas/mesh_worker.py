@@ -8,7 +8,7 @@ from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.picture.render import preview
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.ending import Ending
-from apg_core.pipeline.finishing import OutputFile, draft_file, output_files
+from apg_core.pipeline.finishing import OutputFile, draft_file, finish, output_files
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.stages import CleanedPart, FittedParts
 from apg_core.presets import load_preset
@@ -54,7 +54,8 @@ class MeshWorkerReplica(Replica):
         self, ending: Ending, prompt: Prompt, options: GenerationOptions, provenance: Provenance
     ) -> list[OutputFile]:
         """Every file of a finished generation, and one archive of them all."""
-        files = list(output_files(ending, prompt=prompt, options=options, provenance=provenance))
+        finished = finish(ending, options)
+        files = list(output_files(finished, prompt=prompt, options=options, provenance=provenance))
         return [*files, archive_of(files)]
 
     def _warm_up(self) -> None:

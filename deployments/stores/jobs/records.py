@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from apg_core.protocol.job import Event, JobStatus, Problem
-from apg_core.protocol.prompt import Mode
+from apg_core.protocol.mode import Mode
 
 JsonObject = dict[str, JsonValue]
 
