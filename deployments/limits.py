@@ -7,7 +7,7 @@ from pydantic import Field
 from apg_core.errors import OptionError
 from apg_core.inputs import InputLimits
 from apg_core.protocol.options import GenerationOptions
-from deployments.jobs.records import QueueLimits
+from deployments.stores.jobs.records import QueueLimits
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]

@@ -7,11 +7,12 @@ it joins and leaves a batch between steps.
 from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from apg_core.diffusion.guidance import GuidedInput
 from apg_core.diffusion.schedule import Schedule
-from apg_core.errors import GenerationCancelled, SamplingError
+from apg_core.errors import SamplingError
 from apg_core.models.part_dit import DitContext, PartDit
 from apg_core.shapes import Latents
 
@@ -80,7 +81,7 @@ class Trajectory:
         return self._sigma_floor > 0 and float(self._solver.sigmas[self.position]) <= self._sigma_floor
 
     @torch.inference_mode()
-    def take_step(self, velocities: Tensor) -> None:
+    def take_step(self, velocities: Float[Tensor, "R N C"]) -> None:
         """Move on by the guided mix of this trajectory's rows.
 
         Raises:
@@ -152,7 +153,7 @@ class TrajectoryBatch:
         return self._groups
 
     @torch.inference_mode()
-    def _velocities(self, members: Sequence[Trajectory], context: DitContext) -> Sequence[Tensor]:
+    def _velocities(self, members: Sequence[Trajectory], context: DitContext) -> Sequence[Float[Tensor, "_ N C"]]:
         counts = [member.rows for member in members]
         noisy = torch.cat([member.noisy.expand(member.rows, -1, -1) for member in members])
         timesteps = torch.tensor([member.timestep for member in members], device=noisy.device)
@@ -167,10 +168,9 @@ def run(
     trajectory: Trajectory,
     *,
     on_step: StepCallback | None = None,
-    cancelled: Callable[[], bool] | None = None,
 ) -> Latents:
     """The latent at the trajectory's end, in the denoiser's scale; see `run_together`."""
-    run_together(denoiser, [trajectory], on_step=on_step, cancelled=cancelled)
+    run_together(denoiser, [trajectory], on_step=on_step)
     return trajectory.latents
 
 
@@ -179,14 +179,12 @@ def run_together(
     trajectories: Sequence[Trajectory],
     *,
     on_step: StepCallback | None = None,
-    cancelled: Callable[[], bool] | None = None,
 ) -> None:
     """Take all trajectories to their ends, in steps that they share.
 
-    `on_step` hears (steps taken, steps in all) of the slowest; `cancelled` is asked before every step.
+    `on_step` hears (steps taken, steps in all) of the slowest.
 
     Raises:
-        GenerationCancelled: `cancelled` said so.
         SamplingError: the network's output is not finite.
     """
     batch = TrajectoryBatch(denoiser)
@@ -195,8 +193,6 @@ def run_together(
             batch.join(trajectory)
     slowest = min(trajectories, key=lambda trajectory: trajectory.position - trajectory.steps)
     while batch.rows:
-        if cancelled is not None and cancelled():
-            raise GenerationCancelled(f"cancelled at step {slowest.position} of {slowest.steps}")
         for error in batch.step().values():
             if error is not None:
                 raise error

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from deployments.http import files, jobs, problems, status, submissions
+from deployments.http import artifacts, failures, jobs, status, submissions
 from deployments.http.request_ids import RequestIds
 from deployments.http.service import Service
 
@@ -24,13 +24,13 @@ def build_api(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with service.decoder:
+        async with service.desk.decoder:
             yield
 
     api = FastAPI(title="AutoPartGen", version=version("autopartgen-ray"), description=_DESCRIPTION, lifespan=lifespan)
     api.state.service = service
-    problems.install(api, retry_after_seconds=service.limits.retry_after_seconds)
-    for module in (submissions, jobs, files, status):
+    failures.install(api, retry_after_seconds=service.desk.limits.retry_after_seconds)
+    for module in (submissions, jobs, artifacts, status):
         api.include_router(module.router)
     api.add_middleware(RequestIds, echo=service.echo_request_ids)
     described = api.openapi

@@ -7,11 +7,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from apg_core.presets import list_presets
+from deployments.http.failures import documented
 from deployments.http.metrics import exposition
-from deployments.http.problems import documented
-from deployments.http.service import OwnerDep, ServiceDep
-from deployments.jobs import tallies
+from deployments.http.service import DeskDep, OwnerDep, ServiceDep
 from deployments.limits import ServiceLimits
+from deployments.stores.jobs import tallies
 
 router = APIRouter(tags=["service"])
 
@@ -46,27 +46,28 @@ class Health(BaseModel):
 @router.get("/v1/models", summary="List models", responses=documented())
 def list_models(service: ServiceDep, _: OwnerDep) -> Models:
     """Presets, the loaded one first."""
-    others = [preset for preset in list_presets() if preset.name != service.preset.name]
+    loaded = service.desk.preset
+    others = [preset for preset in list_presets() if preset.name != loaded.name]
     return Models(
         models=[
             Model(
                 name=preset.name,
                 description=preset.description,
-                loaded=preset is service.preset,
-                precision=service.precision if preset is service.preset else None,
+                loaded=preset is loaded,
+                precision=service.precision if preset is loaded else None,
                 latent_tokens=preset.num_latents,
                 licence=preset.licence,
                 weight_licences={network: source.licence for network, source in preset.weights.items()},
             )
-            for preset in (service.preset, *others)
+            for preset in (loaded, *others)
         ]
     )
 
 
 @router.get("/v1/limits", summary="Look at the limits", responses=documented())
-def get_limits(service: ServiceDep, _: OwnerDep) -> ServiceLimits:
+def get_limits(desk: DeskDep, _: OwnerDep) -> ServiceLimits:
     """What is accepted here."""
-    return service.limits
+    return desk.limits
 
 
 @router.get("/v2/health/live", include_in_schema=False)

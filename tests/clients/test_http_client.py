@@ -59,7 +59,7 @@ def test_files_and_options_arrive_as_they_were_given(server: Server, client: Aut
     job = client.submit(
         image=png(), mask=mask_png(3), mesh=tmp_path / "box.glb", options=GenerationOptions(seed=5, max_parts=2)
     )
-    record = server.service.store.get(job.id, "ann")
+    record = server.service.desk.jobs.get(job.id, "ann")
     assert (job.mode, job.seed, job.parts_total) == ("image_mesh_mask", 5, 3)
     assert record.inputs["mesh"]["name"] == "box.glb"  # type: ignore[index,call-overload]
     assert (record.options["max_parts"], record.options["grid_size"]) == (2, 16)  # the preset's where none is chosen

@@ -58,7 +58,7 @@ def test_a_multipart_submission_is_accepted_with_its_location(server: Server) ->
         assert answer.headers["location"] == f"/v1/jobs/{job['id']}" == job["links"]["self"]
         assert (job["status"], job["mode"], job["seed"], job["parts_total"]) == ("queued", "image_mesh_mask", 7, 3)
         assert job["artifacts"] == []
-        record = server.service.store.get(job["id"], "local")
+        record = server.service.desk.jobs.get(job["id"], "local")
         assert record.inputs["image"]["name"] == "chair.png"  # type: ignore[index,call-overload]
         assert record.options["num_inference_steps"] == 4  # the preset's default, kept with the job
     finish_all(server)
@@ -109,7 +109,7 @@ def test_an_early_file_that_is_being_fetched_stays_whole_when_the_final_one_come
         with client.stream("GET", f"{job['links']['self']}/artifacts/mesh_000.glb") as answer:
             chunks = answer.iter_bytes(1000)
             received = next(chunks)
-            stored = server.service.artifacts.put(claim.job.id, claim.lease.attempt, "mesh_000.glb", final)
+            stored = server.service.desk.artifacts.put(claim.job.id, claim.lease.run, "mesh_000.glb", final)
             server.runner.leases.finish(claim.lease, "succeeded", artifacts=[stored])
             assert received + b"".join(chunks) == early
         assert client.get(f"{job['links']['self']}/artifacts/mesh_000.glb").content == final
@@ -318,7 +318,7 @@ def test_models_and_limits_are_published(server: Server) -> None:
     with server.client as client:
         first, *_ = client.get("/v1/models").json()["models"]
         assert (first["name"], first["loaded"], first["precision"]) == ("nano", True, "fp32")
-        assert client.get("/v1/limits").json() == server.service.limits.model_dump(mode="json")
+        assert client.get("/v1/limits").json() == server.service.desk.limits.model_dump(mode="json")
 
 
 def test_metrics_agree_with_what_happened(server: Server) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 # Corner (x, y, z) of a cell is number 4x + 2y + z.
 CORNERS = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(8, 3)
@@ -45,7 +45,7 @@ class Grid:
         """Where the points with these numbers lie."""
         return (self.low + self.indices(numbers) * self.spacing).astype(np.float32)
 
-    def on_border(self, numbers: Int[np.ndarray, "*shape"]) -> np.ndarray:
+    def on_border(self, numbers: Int[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
         """Whether the points with these numbers lie on a face of the cube."""
         indices = self.indices(numbers)
         return ((indices == 0) | (indices == self.resolution - 1)).any(axis=-1)
