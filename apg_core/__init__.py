@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     )
     from apg_core.pipeline.local_stages import Pipeline, load_pipeline
     from apg_core.protocol.mesh import TriangleMesh
-    from apg_core.protocol.options import GenerationOptions
+    from apg_core.protocol.options import DEFAULT_CONFIG, GenerationOptions
     from apg_core.protocol.prompt import Prompt
 
 __all__ = [
+    "DEFAULT_CONFIG",
     "ApgError",
     "Generation",
     "GenerationOptions",
@@ -39,7 +40,7 @@ __all__ = [
 _HOMES = {
     "apg_core.errors": ("ApgError",),
     "apg_core.protocol.mesh": ("TriangleMesh",),
-    "apg_core.protocol.options": ("GenerationOptions",),
+    "apg_core.protocol.options": ("DEFAULT_CONFIG", "GenerationOptions"),
     "apg_core.protocol.prompt": ("Prompt",),
     "apg_core.pipeline.local_stages": ("Pipeline", "load_pipeline"),
     "apg_core.pipeline.local": (

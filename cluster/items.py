@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from apg_core.errors import InputError, OptionError, PromptError
 from apg_core.protocol.manifest import InputEntry
+from apg_core.protocol.mode import INPUTS, InputName
 from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.prompt import INPUTS, InputName
 from cluster.storage import Place
 
 log = logging.getLogger(__name__)

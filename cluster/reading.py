@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apg_core.inputs import InputLimits
+from apg_core.protocol.mode import InputName
 from apg_core.protocol.packing import unpack_prompt
-from apg_core.protocol.prompt import InputName, Prompt
+from apg_core.protocol.prompt import Prompt
 from apg_core.sandbox.decoder import Decoder
 from apg_core.sandbox.messages import DecodeRequest
 from cluster.storage import Place

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import JsonValue
 
 from apg_core.errors import InputError, LimitError
-from apg_core.protocol.prompt import INPUTS, InputName
+from apg_core.protocol.mode import INPUTS, InputName
 
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}")
 

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from apg_core.cli import INTERRUPTED, OK, Subparsers, add_option_flags, chosen_options
-from apg_core.protocol.prompt import Mode
+from apg_core.cli import INTERRUPTED, OK
+from apg_core.flags import Subparsers, add_option_flags, chosen_options
+from apg_core.protocol.mode import Mode
 
 
 def add_commands(commands: Subparsers) -> None:

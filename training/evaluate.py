@@ -19,8 +19,8 @@ from apg_core.errors import ApgError, InputError
 from apg_core.pipeline.local import Pipeline, generate_parts
 from apg_core.protocol.manifest import StopReason
 from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.mode import Mode
 from apg_core.protocol.options import DecodeOptions, GenerationOptions
-from apg_core.protocol.prompt import Mode
 from training.cases import Case, Split, folder_cases, procedural
 from training.scores import Scores, matched_ious, occupancy, score
 

@@ -13,7 +13,8 @@ from apg_core.inputs.mask import check_mask, read_mask
 from apg_core.inputs.mesh import check_mesh, read_mesh
 from apg_core.protocol.manifest import InputEntry
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.prompt import InputName, Prompt, mode_of
+from apg_core.protocol.mode import InputName, mode_of
+from apg_core.protocol.prompt import Prompt
 
 Source = Path | str | np.ndarray | TriangleMesh
 """A file, or what is in it: pixels, labels, or a mesh."""

@@ -18,8 +18,9 @@ from apg_core.progress import Progress, Silent, on_terminal
 from apg_core.protocol.arrays import LatentArray, RgbImage
 from apg_core.protocol.manifest import AcceptedPart, FailedRegion, Manifest, Provenance
 from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.mode import InputName
 from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.prompt import InputName, Prompt
+from apg_core.protocol.prompt import Prompt
 from apg_core.protocol.stage import Stage
 
 __all__ = [

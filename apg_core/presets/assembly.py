@@ -11,8 +11,8 @@ from apg_core.models.shape_vae import ShapeVaeConfig
 from apg_core.presets import published
 from apg_core.presets.preset import Preset, WeightSource
 from apg_core.presets.sections import Conditioner, Dit, PresetFile, Vae
+from apg_core.protocol.mode import Mode
 from apg_core.protocol.options import GenerationOptions, GuidanceScales
-from apg_core.protocol.prompt import Mode
 
 Value = TypeVar("Value")
 
@@ -169,15 +169,13 @@ def _weights(file: PresetFile) -> dict[str, WeightSource]:
             licence=published.BACKGROUND_LICENCE,
         ),
     }
-    trained_for = {name: latents for latents, name in published.DENOISERS.items()}
-    name = sources["dit"].files[0] if sources["dit"].files else ""
-    if file.dit.num_latents in published.DENOISERS and trained_for.get(name, file.dit.num_latents) != (
-        file.dit.num_latents
-    ):
-        raise ValueError(
-            f"dit.checkpoint_path names {name}, the published weights of {trained_for[name]} latents, "
-            f"and dit.num_latents is {file.dit.num_latents}; take {published.DENOISERS[file.dit.num_latents]}"
-        )
+    right = published.DENOISERS.get(file.dit.num_latents)
+    for latents, name in published.DENOISERS.items():
+        if right not in (None, name) and sources["dit"].files == (name,):
+            raise ValueError(
+                f"dit.checkpoint_path names {name}, the published weights of {latents} latents, "
+                f"and dit.num_latents is {file.dit.num_latents}; take {right}"
+            )
     return sources
 
 

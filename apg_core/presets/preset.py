@@ -11,8 +11,8 @@ from apg_core.models.image_encoder import ImageEncoderConfig
 from apg_core.models.part_dit import PartDitConfig
 from apg_core.models.shape_vae import ShapeVaeConfig
 from apg_core.presets.sections import Background, FloatPrecision
+from apg_core.protocol.mode import Mode
 from apg_core.protocol.options import GenerationOptions, GuidanceOptions, GuidanceScales
-from apg_core.protocol.prompt import Mode
 
 Precision = Literal["fp32", "bf16", "fp16"]
 MASK_MODES: frozenset[Mode] = frozenset({"image_mask", "image_mesh_mask"})

@@ -6,7 +6,7 @@ The scales as a table: docs/how-it-works.md, "Guidance".
 from dataclasses import dataclass
 from typing import Literal
 
-from apg_core.protocol.prompt import Mode
+from apg_core.protocol.mode import Mode
 
 RELEASE = "facebook/autopartgen"
 RELEASE_LICENCE = "FAIR Noncommercial Research License"

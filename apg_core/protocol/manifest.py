@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.prompt import Mode
+from apg_core.protocol.mode import Mode
 
 
 class StopReason(StrEnum):

@@ -7,7 +7,8 @@ import numpy as np
 
 from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.prompt import INPUTS, Prompt
+from apg_core.protocol.mode import INPUTS
+from apg_core.protocol.prompt import Prompt
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from apg_core import errors
 from apg_core.errors import InputError
 from apg_core.inputs import InputLimits
-from apg_core.protocol.prompt import InputName, Mode
+from apg_core.protocol.mode import InputName, Mode
 
 
 class _Message(BaseModel):

@@ -14,7 +14,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from apg_core.errors import InputError, LimitError
-from apg_core.protocol.prompt import INPUTS
+from apg_core.protocol.mode import INPUTS
 from deployments.errors import MalformedRequestError, MediaTypeError
 from deployments.uploads import Upload, UploadFolder
 

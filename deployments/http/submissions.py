@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 
 from apg_core.protocol.job import Job
+from apg_core.protocol.mode import INPUTS
 from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.prompt import INPUTS
 from deployments.http.bodies import JobRequest, receive
 from deployments.http.failures import documented
 from deployments.http.request_ids import request_id_of

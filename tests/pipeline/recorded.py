@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from apg_core.pipeline.local import Pipeline, generate_parts, load_pipeline
+from apg_core.protocol.mode import InputName
 from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.prompt import InputName
 
 HASHES = Path(__file__).parent.parent / "data" / "meshes.json"
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"

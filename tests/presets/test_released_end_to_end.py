@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from deployments.networks import loader
 from huggingface_hub import constants
 from PIL import Image
 
@@ -17,6 +16,7 @@ from apg_core.pipeline.loading import ModelLoader
 from apg_core.presets import load_preset
 from apg_core.presets.weights import sha256_of
 from cluster.models import Models
+from deployments.replicas.networks import loader
 from deployments.settings import ModelSettings
 from tests.support.release import small_release
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from apg_core.protocol.job import Event, JobStatus, Problem
-from apg_core.protocol.prompt import Mode
+from apg_core.protocol.mode import Mode
 
 JsonObject = dict[str, JsonValue]
 JobEnd = Literal["succeeded", "failed", "cancelled"]
