@@ -153,6 +153,16 @@ def test_fifty_followers_that_leave_in_the_middle_do_no_harm(server: Server) -> 
             assert [event.event for event in told(stream)][-1] == "succeeded"
 
 
+def test_a_silent_stream_is_kept_alive_by_comments_and_is_not_buffered(server: Server) -> None:
+    with server.client as client:
+        job = submit(client).json()
+        with client.stream("GET", job["links"]["events"]) as answer:
+            assert answer.headers["x-accel-buffering"] == "no"
+            assert answer.headers["cache-control"] == "no-cache"
+            assert next(line for line in answer.iter_lines() if line.startswith(":")) == ": ping"
+    finish_all(server)
+
+
 def test_a_job_says_when_to_ask_again_until_it_has_ended(server: Server) -> None:
     with server.client as client:
         job = submit(client).json()
