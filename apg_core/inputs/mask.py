@@ -38,7 +38,7 @@ def read_mask(source: Path | bytes | Pillow.Image, limits: InputLimits | None = 
     return check_mask(labels, limits)
 
 
-def check_mask(labels: Labels, limits: InputLimits) -> Labels:
+def check_mask(labels: np.ndarray, limits: InputLimits) -> Labels:
     """The labels, once they are known to be some; rows of 8-bit colours are turned into labels.
 
     Raises:
