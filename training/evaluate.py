@@ -6,7 +6,7 @@ The pipeline is the one that users run; nothing here knows how it was trained.
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import get_args
@@ -179,8 +179,3 @@ def write_parquet(results: Sequence[Result], path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     pq.write_table(pa.Table.from_pylist([result.row for result in results]), temporary)
     temporary.rename(path)
-
-
-def without_meshes(result: Result) -> Result:
-    """The result with its meshes let go, to keep a long evaluation small."""
-    return replace(result, found=())

@@ -57,8 +57,8 @@ def _read(
         case "3mf":
             return read_3mf(Archive(data, limits), limits)
         case "zip":
-            document, fetch = gltf_in(Archive(data, limits))
-            return read_gltf(document, limits, fetch=fetch)
+            document, within = gltf_in(Archive(data, limits))
+            return read_gltf(document, limits, fetch=within)
         case "obj":
             return [read_obj(data, limits)]
         case plain:

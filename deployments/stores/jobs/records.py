@@ -1,7 +1,6 @@
 """The values that go into the job store and come out of it."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from pydantic import JsonValue
 
@@ -9,7 +8,6 @@ from apg_core.protocol.job import Event, JobStatus, Problem
 from apg_core.protocol.mode import Mode
 
 JsonObject = dict[str, JsonValue]
-JobEnd = Literal["succeeded", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, kw_only=True)
