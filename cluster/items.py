@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apg_core.errors import InputError, OptionError, PromptError
+from apg_core.inputs import InputLimits
+from apg_core.inputs.beside import buffer_names, packed
 from apg_core.protocol.mode import INPUTS, InputEntry, InputName
 from apg_core.protocol.options import GenerationOptions
 from cluster.storage import Place
@@ -38,6 +40,14 @@ class Item:
     refusal: InputError | None = None
     """Why it cannot be used, where that is known without opening its files."""
 
+    def contents(self, limits: InputLimits) -> dict[InputName, bytes]:
+        """What is in its files; a glTF that has buffers beside it becomes a zip of all of them.
+
+        Raises:
+            InputError: one of them cannot be read, or is too large.
+        """
+        return {kind: _content(place, kind, limits) for kind, place in self.files.items()}
+
     def entries(self, contents: Mapping[InputName, bytes]) -> dict[str, InputEntry]:
         """Its files as the manifest lists them, given what is in them."""
         return {
@@ -54,6 +64,13 @@ class Item:
         if self.refusal is not None:
             raise self.refusal
         return GenerationOptions(**self.options)  # type: ignore[arg-type]  # names and values are the user's
+
+
+def _content(place: Place, kind: InputName, limits: InputLimits) -> bytes:
+    content = place.read(limits, field=kind)
+    if place.name.lower().endswith(".gltf") and buffer_names(content, limits):
+        return packed(content, lambda name: place.parent.join(name).read(limits, field=kind))
+    return content
 
 
 def find_items(source: Place) -> list[Item]:

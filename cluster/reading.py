@@ -41,18 +41,22 @@ class ReadInputs(RowStage):
                 await self._decoder.__aenter__()
                 self._started = True
         with tempfile.TemporaryDirectory(prefix="apg-batch-") as folder:
-            sources = work.item.files
-            contents = {kind: place.read(self._limits.inputs, field=kind) for kind, place in sources.items()}
-            prompt = await self._decode(contents, sources, Path(folder))
+            contents = work.item.contents(self._limits.inputs)
+            prompt = await self._decode(contents, work.item.files, Path(folder))
         return replace(work, prompt=prompt, inputs=work.item.entries(contents))
 
     async def _decode(
         self, contents: dict[InputName, bytes], sources: Mapping[InputName, Place], folder: Path
     ) -> Prompt:
-        paths = {kind: folder / f"{kind}{Path(place.name).suffix}" for kind, place in sources.items()}
+        paths = {kind: folder / f"{kind}{_ending(place, contents[kind])}" for kind, place in sources.items()}
         for kind, path in paths.items():
             path.write_bytes(contents[kind])
         output = folder / "prompt.npz"
         request = DecodeRequest(files=paths, limits=self._limits.inputs, seconds=self._limits.seconds, output=output)
         await self._decoder.decode(request)
         return unpack_prompt(output.read_bytes())
+
+
+def _ending(place: Place, content: bytes) -> str:
+    ending = Path(place.name).suffix
+    return ".zip" if ending.lower() == ".gltf" and content.startswith(b"PK") else ending

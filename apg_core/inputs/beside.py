@@ -33,12 +33,14 @@ def relative_name(uri: str) -> str:
     return posixpath.normpath(name)
 
 
-def buffer_names(text: bytes) -> list[str]:
-    """Paths of the buffers that a glTF's JSON has outside itself; those of a damaged one are not told.
+def buffer_names(text: bytes, limits: InputLimits | None = None) -> list[str]:
+    """Paths of the buffers that a glTF's JSON has outside itself; of one that will be refused, none are told.
 
     Raises:
         MeshError: one of them is not beside it.
     """
+    if sum(map(text.count, b",[{")) > (limits or InputLimits()).mesh_entries:
+        return []
     try:
         buffers = json.loads(text)["buffers"]
         uris = [buffer["uri"] for buffer in buffers if "uri" in buffer]
@@ -70,9 +72,9 @@ def packed(text: bytes, fetch: Fetch) -> bytes:
     """A zip of a glTF and its buffers, for those who can only hand on one file."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("mesh.gltf", text)
+        archive.writestr(zipfile.ZipInfo("mesh.gltf"), text)  # without the time of day, for equal hashes
         for name in dict.fromkeys(buffer_names(text)):
-            archive.writestr(name, fetch(name))
+            archive.writestr(zipfile.ZipInfo(name), fetch(name))
     return content.getvalue()
 
 

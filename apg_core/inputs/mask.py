@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Int
 from PIL import Image as Pillow
 
 from apg_core.errors import MaskError
@@ -38,7 +38,7 @@ def read_mask(source: Path | bytes | Pillow.Image, limits: InputLimits | None = 
     return check_mask(labels, limits)
 
 
-def check_mask(labels: Labels, limits: InputLimits) -> Labels:
+def check_mask(labels: np.ndarray, limits: InputLimits) -> Labels:
     """The labels, once they are known to be some; rows of 8-bit colours are turned into labels.
 
     Raises:
@@ -78,35 +78,34 @@ def colour_labels(pixels: Image, limits: InputLimits) -> Labels:
         if half := int(np.count_nonzero((alpha > 0) & (alpha < 255))):
             raise MaskError(f"the mask has {half:,} half transparent pixels: {_UNCLEAR}", field="mask")
         colours[alpha == 0] = 0
-    found, places, areas = np.unique(colours, return_inverse=True, return_counts=True)
-    there = found != 0
-    if there.sum() > limits.mask_regions:
+    areas = np.bincount(colours.ravel(), minlength=2**24)
+    areas[0] = 0  # black
+    found = np.flatnonzero(areas)
+    if len(found) > limits.mask_regions:
         raise MaskError(
-            f"the mask has {there.sum():,} colours, and parts are limited to {limits.mask_regions}: {_UNCLEAR}",
+            f"the mask has {len(found):,} colours, and parts are limited to {limits.mask_regions}: {_UNCLEAR}",
             field="mask",
         )
-    colour_of = places.reshape(colours.shape)
-    if thin := [int(found[place]) for place in np.flatnonzero(there) if not _is_solid(colour_of == place)]:
+    if len(thin := np.setdiff1d(found, _solid_colours(colours))):
         shown = ", ".join(f"#{colour:06x}" for colour in thin[:4]) + (", ..." if len(thin) > 4 else "")
         raise MaskError(
             f"the mask has {len(thin)} colours that nowhere fill {SOLID} x {SOLID} pixels ({shown}): {_UNCLEAR}",
             field="mask",
         )
-    order = np.lexsort((found, -areas, ~there))
-    labels = np.zeros(len(found), np.int32)
-    labels[order] = np.arange(1, len(found) + 1)
-    labels[~there] = 0
-    return labels[colour_of]
+    label_of = np.zeros(2**24, np.int32)
+    label_of[found[np.lexsort((found, -areas[found]))]] = np.arange(1, len(found) + 1)
+    return label_of[colours]
 
 
-def _is_solid(within: Bool[np.ndarray, "H W"]) -> bool:
-    """Whether a square of `SOLID` pixels' edge fits in somewhere."""
-    rows, columns = np.flatnonzero(within.any(axis=1)), np.flatnonzero(within.any(axis=0))
-    solid = within[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    for _ in range(SOLID - 1):
-        solid = solid[:-1] & solid[1:]
-        solid = solid[:, :-1] & solid[:, 1:]
-    return bool(solid.any())
+def _solid_colours(colours: Int[np.ndarray, "H W"]) -> Int[np.ndarray, " K"]:
+    """The colours that somewhere fill a square of `SOLID` pixels' edge."""
+    rows, columns = (max(size - SOLID + 1, 0) for size in colours.shape)
+    corner = colours[:rows, :columns]
+    solid = np.ones(corner.shape, bool)
+    for down in range(SOLID):
+        for right in range(SOLID):
+            solid &= colours[down : down + rows, right : right + columns] == corner
+    return np.flatnonzero(np.bincount(corner[solid], minlength=1))
 
 
 def _of_colours(pixels: Image, limits: InputLimits) -> Labels:

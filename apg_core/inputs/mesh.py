@@ -52,8 +52,8 @@ def _read(
     claimed = file_type or (source.suffix if isinstance(source, Path) else None)
     match mesh_format(data, claimed=claimed):
         case "glb" | "gltf":
-            fetch = Folder(source.parent, limits) if beside and isinstance(source, Path) else None
-            return read_gltf(data, limits, fetch=fetch)
+            folder = Folder(source.parent, limits) if beside and isinstance(source, Path) else None
+            return read_gltf(data, limits, fetch=folder)
         case "3mf":
             return read_3mf(Archive(data, limits), limits)
         case "zip":

@@ -74,7 +74,7 @@ def read_3mf(archive: Archive, limits: InputLimits) -> list[TriangleMesh]:
         _check_size(model, limits)
         with np.errstate(all="ignore"):  # overflow makes infinite vertices, which are refused later
             return list(_placed(model))
-    except (expat.ExpatError, KeyError, ValueError, OverflowError) as error:
+    except (expat.ExpatError, LookupError, ValueError, OverflowError) as error:
         raise MeshError(f"the 3MF is damaged: {error}; export it again", field="mesh") from error
 
 

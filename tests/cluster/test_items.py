@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from apg_core.errors import InputError, OptionError, PromptError
+from apg_core.errors import InputError, MeshError, OptionError, PromptError
+from apg_core.inputs import InputLimits, read_mesh
 from cluster.items import Item, find_items
 from cluster.storage import Place
 
@@ -124,3 +126,24 @@ def test_a_manifest_that_is_not_what_its_name_says_is_an_error(tmp_path: Path) -
     (tmp_path / "all.parquet").write_bytes(b"no")
     with pytest.raises(PromptError, match="is not Parquet"):
         find_items(Place.of(tmp_path / "all.parquet"))
+
+
+def test_a_gltf_takes_its_buffers_along(tmp_path: Path) -> None:
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], "<f4").tobytes()
+    document = {
+        "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+        "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"}],
+        "bufferViews": [{"buffer": 0, "byteLength": 36}],
+        "buffers": [{"byteLength": 36, "uri": "buffers/a.bin"}],
+    }
+    (tmp_path / "buffers").mkdir()
+    (tmp_path / "buffers" / "a.bin").write_bytes(corners)
+    (tmp_path / "a.gltf").write_text(json.dumps(document))
+    (item,) = find_items(Place.of(tmp_path))
+    contents = item.contents(InputLimits())
+    assert len(read_mesh(contents["mesh"]).faces) == 1
+    assert contents == item.contents(InputLimits())
+    (tmp_path / "a.gltf").write_text(json.dumps(document).replace("buffers/", "../"))
+    with pytest.raises(MeshError, match="never followed"):
+        item.contents(InputLimits())

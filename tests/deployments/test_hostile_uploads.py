@@ -3,8 +3,10 @@
 import json
 import struct
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,26 @@ def deep_gltf() -> bytes:
     return b'{"asset": {"version": "2.0"}, "extras": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
 
 
+def zipped(files: dict[str, bytes]) -> bytes:
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return content.getvalue()
+
+
+def three_mf(model: bytes) -> bytes:
+    kind = b"http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"
+    namespace = b"http://schemas.openxmlformats.org/package/2006/relationships"
+    named = b'<Relationships xmlns="%s"><Relationship Target="/m" Type="%s"/></Relationships>' % (namespace, kind)
+    return zipped({"[Content_Types].xml": b"<a/>", "_rels/.rels": named, "m": model})
+
+
+def gltf_with(uri: str) -> bytes:
+    return json.dumps(triangles(3, uri=uri)).encode()
+
+
+ENTITIES = b'<!DOCTYPE a [<!ENTITY a "%s"><!ENTITY b "&a;&a;&a;&a;">]><a>&b;</a>' % (b"a" * 1000)
 MESHES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a header of ten million faces (STL)": ("a.stl", stl_of_ten_million),
     "a header of ten million faces (PLY)": ("a.ply", ply_of_ten_million),
@@ -76,6 +98,15 @@ MESHES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "nothing": ("a.glb", bytes),
     "deeply nested JSON": ("a.gltf", deep_gltf),
     "endless faces of one vertex": ("a.obj", lambda: b"v 0 0 0\n" + b"f 1 1 1\n" * 100_000),
+    "a buffer beside it": ("a.gltf", lambda: gltf_with("image.png")),
+    "a zip bomb": ("a.zip", lambda: zipped({"a.gltf": gltf_with("a.bin"), "a.bin": bytes(400_000_000)})),
+    "a zip in a zip": ("a.zip", lambda: zipped({"a.zip": zipped({"a.gltf": gltf_with("a.bin")})})),
+    "a path out of a zip": ("a.zip", lambda: zipped({"a.gltf": gltf_with("../b"), "../b": bytes(36)})),
+    "a zip of two glTF": ("a.zip", lambda: zipped({"a.gltf": gltf_with("b"), "b.gltf": gltf_with("b")})),
+    "a truncated zip": ("a.zip", lambda: zipped({"a.gltf": gltf_with("b")})[:-10]),
+    "XML entities": ("a.3mf", lambda: three_mf(ENTITIES)),
+    "deep XML": ("a.3mf", lambda: three_mf(b"<a>" * 1_000_000)),
+    "an XML bomb": ("a.3mf", lambda: three_mf(b"<a>" + b" " * 400_000_000)),
     "an include": ("a.obj", lambda: b"mtllib /etc/passwd\ncall /etc/passwd\nv 0 0 0\n"),
 }
 IMAGES: dict[str, tuple[str, Callable[[], bytes]]] = {
@@ -83,6 +114,8 @@ IMAGES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "truncated": ("a.png", lambda: png(800, 800)[:200]),
     "nothing": ("a.png", bytes),
     "a web page": ("a.png", lambda: b"<svg onload=alert(1)>"),
+    "a bomb (BMP)": ("a.bmp", lambda: b"BM" + struct.pack("<3I3I2H", 54, 0, 54, 40, 60_000, 60_000, 1, 24) + bytes(99)),
+    "a bomb (GIF)": ("a.gif", lambda: b"GIF89a" + struct.pack("<2H3x", 65_000, 65_000) + b"," + bytes(99)),
     "a zip": ("a.png", lambda: b"PK\3\4" + bytes(100)),
 }
 
@@ -122,4 +155,13 @@ def test_a_file_name_is_never_a_path(server: Server, name: str) -> None:
         assert "/" not in recorded
         assert "\\" not in recorded
         assert not Path("/tmp/apg-slip.png").exists()
+        client.delete(answer.json()["links"]["self"])
+
+
+def test_a_zip_of_a_gltf_and_its_buffer_is_accepted(server: Server) -> None:
+    corners = struct.pack("<9f", 0, 0, 0, 1, 0, 0, 0, 1, 0)
+    content = zipped({"a/a.gltf": gltf_with("b/c.bin"), "a/b/c.bin": corners})
+    with server.client as client:
+        answer = client.post("/v1/jobs", files={"mesh": ("a.zip", content)})
+        assert answer.status_code == 202, answer.text
         client.delete(answer.json()["links"]["self"])

@@ -193,12 +193,16 @@ def test_the_ending_must_not_contradict_the_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("uri", ["shape.bin", "file:///etc/passwd", "http://127.0.0.1/x", "data:,hello"])
-def test_nothing_outside_the_file_is_followed(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_outside_the_file_is_followed_unless_asked(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "shape.bin").write_bytes(triangle_document()[1])
     (tmp_path / "shape.gltf").write_bytes(triangle_gltf(uri))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MeshError, match="refers to another file"):
         read_mesh(tmp_path / "shape.gltf")
+    with pytest.raises(MeshError, match="refers to another file"):
+        read_mesh(triangle_gltf(uri), beside=True)  # bytes are in no folder
 
 
 def test_textures_in_other_files_are_never_opened(tmp_path: Path) -> None:
