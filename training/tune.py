@@ -79,7 +79,7 @@ class Tuner:
         self.ended = self.made >= counts
         before = chunk.beginnings[self.rows, (self.made - 1).clamp(min=0)].float()
         history = torch.where((self.made == 0)[:, None, None], empty, before)
-        self.target = chunk.parts[self.rows, self.made.clamp(max=7)].float()
+        self.target = chunk.parts[self.rows, self.made.clamp(max=chunk.parts.shape[1] - 1)].float()
         self.geometry = torch.stack([chunk.whole[self.rows].float(), history], dim=1) * scale
         self.pictures = self._features(chunk.rgb[self.rows])
         seen = (chunk.seen[self.rows] == self.made[:, None, None])[..., None]
