@@ -1,7 +1,7 @@
 # The same commands everywhere: on a laptop and in CI.
 BIN := .venv/bin
 
-.PHONY: install demo overview test check lock bench clean
+.PHONY: install demo overview test check wheels lock bench clean
 
 install: .venv/installed
 
@@ -24,6 +24,10 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# That the lock needs no compiler, on any platform of ours; asks the package index, downloads no package.
+wheels: install
+	$(BIN)/python scripts/check_wheels.py
 
 # torch's CUDA packages are left out: on a GPU machine torch brings its own, on a CPU machine they are gigabytes.
 lock: install

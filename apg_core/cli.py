@@ -6,10 +6,11 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import Protocol
 
 from apg_core.errors import ApgError, InputError
-from apg_core.protocol.options import GenerationOptions, IsosurfaceBackend
+from apg_core.protocol.backends import isosurface_choices
+from apg_core.protocol.options import GenerationOptions
 
 Command = Callable[[argparse.Namespace], int]
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -65,7 +66,7 @@ def add_option_flags(parser: argparse.ArgumentParser) -> None:
             off = f"turns {name} off where the preset has it on"
             group.add_argument(*_spellings(f"no_{name}"), dest=name, action="store_false", default=None, help=off)
         elif name == "isosurface_backend":
-            choices = get_args(IsosurfaceBackend)
+            choices = isosurface_choices()
             group.add_argument(*_spellings(name), dest=name, choices=choices, default=None, help=about)
         else:
             group.add_argument(*_spellings(name), dest=name, metavar="N", default=None, help=about)
@@ -158,13 +159,18 @@ def _add_doctor(commands: Subparsers) -> None:
     about = "Say what this machine can run."
     parser = commands.add_parser("doctor", help="what this machine can run", description=about)
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="folder of fetched weights")
+    parser.add_argument("--preset", "--config", help="say what this preset or config file has and lacks")
     parser.set_defaults(run=_doctor)
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from apg_core.doctor import findings
+    from apg_core.doctor import findings, preset_findings
+    from apg_core.presets import load_preset
 
-    for finding in findings(options.checkpoints):
+    about = findings(options.checkpoints)
+    if options.preset is not None:
+        about = preset_findings(load_preset(options.preset), options.checkpoints)
+    for finding in about:
         print(finding)
     return OK
 
@@ -178,8 +184,8 @@ def _add_verify(commands: Subparsers) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from apg_core.parity.verify import verify
     from apg_core.pipeline.loading import pick_device
-    from apg_core.verify import verify
 
     failed = 0
     for result in verify(options.folder, device=pick_device(options.device)):

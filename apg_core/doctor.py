@@ -10,14 +10,16 @@ from pathlib import Path
 import torch
 
 from apg_core.errors import WeightsMissingError
+from apg_core.pipeline.loading import weight_doubt
 from apg_core.presets import Preset, list_presets
-from apg_core.presets.weights import find_weights
+from apg_core.presets.weights import find_weights, weight_places
+from apg_core.protocol.options import GenerationOptions
 
 GIB = 2**30
 OPTIONAL = {
     "diso": "iso-surfaces on the GPU",
     "ray": "the service and batch jobs",
-    "embreex": "preview pictures",
+    "embreex": "faster preview pictures",
     "fast_simplification": "simplification",
 }
 
@@ -40,6 +42,37 @@ def findings(checkpoints: Path) -> Iterator[str]:
     yield f"autopartgen-ray {importlib.metadata.version('autopartgen-ray')}"
 
 
+def preset_findings(preset: Preset, checkpoints: Path) -> Iterator[str]:
+    """What a preset says, which of its weight files are here, and where the others were looked for."""
+    steps = preset.complete(GenerationOptions()).num_inference_steps
+    yield f"preset {preset.name} of {preset.folder}: {preset.description}"
+    yield f"  {preset.num_latents} latent tokens, {steps} steps of {preset.schedule.class_name}"
+    yield f"  weights are held in {preset.precision_on('cuda')} on a GPU, in {preset.precision_on('cpu')} on a CPU"
+    scales = (f"{mode} {part.image:g} / {part.geometry:g}" for mode, part in preset.guidance.items())
+    yield f"  guidance: whole {preset.whole_guidance:g}; image / geometry: {', '.join(scales)}"
+    for network in preset.weights:
+        yield from _network(preset, network, checkpoints)
+    yield f"  {_weights(preset, checkpoints)}"
+
+
+def _network(preset: Preset, network: str, checkpoints: Path) -> Iterator[str]:
+    try:
+        path = find_weights(preset, network, (checkpoints,))
+    except WeightsMissingError:
+        needed = "missing" if network in _needed(preset) else "not here, and not needed"
+        yield f"  {network}: {needed}; looked for"
+        for place in weight_places(preset, network, (checkpoints,)):
+            yield f"    {place}"
+        return
+    yield f"  {network}: {path} ({path.stat().st_size:,} bytes)"
+    if (doubt := weight_doubt(path)) is not None:
+        yield f"    {doubt}"
+
+
+def _needed(preset: Preset) -> list[str]:
+    return [network for network in preset.weights if network != "background" or preset.background == "rmbg"]
+
+
 def _memory() -> str:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return f"{total / GIB:.0f} GiB of memory"
@@ -48,9 +81,8 @@ def _memory() -> str:
 def _weights(preset: Preset, checkpoints: Path) -> str:
     if preset.random_seed is not None:
         return "ready; its weights are random, for tests only"
-    needed = [network for network in preset.weights if network != "background" or preset.background == "rmbg"]
     missing = []
-    for network in needed:
+    for network in _needed(preset):
         try:
             find_weights(preset, network, (checkpoints,))
         except WeightsMissingError:

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from apg_core.errors import OutputError
 
-PART_FILE = re.compile(r"mesh_\d{3,}\.glb")
+_RESULT = re.compile(
+    r"(mesh_(\d{3,}|combined)|whole)\.glb|preview\.png|mask_colored\.png|(mask_palette|manifest)\.json"
+)
+
+
+def is_result(name: str) -> bool:
+    """Whether a generation leaves a file of this name."""
+    return _RESULT.fullmatch(name) is not None
 
 
 class OutputFolder:
@@ -43,10 +50,10 @@ class OutputFolder:
         return target
 
     def clear_results(self) -> None:
-        """Remove the parts and the manifest of an earlier run, so that they are not taken for this one's."""
+        """Remove the files of an earlier run, so that none is taken for this one's; other files stay."""
         try:
             for path in self.path.iterdir():
-                if PART_FILE.fullmatch(path.name) or path.name == "manifest.json":
+                if is_result(path.name):
                     path.unlink()
         except OSError as error:
             raise _output_error(self.path, error) from error

@@ -8,17 +8,17 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, Manifest
-from apg_core.protocol.job import JobStage
+from apg_core.protocol.manifest import AcceptedPart, FailedRegion, Manifest
+from apg_core.protocol.stage import Stage
 
 _DOING = {
-    JobStage.BACKGROUND: "removing the background",
-    JobStage.ENCODE: "reading the image",
-    JobStage.WHOLE: "the whole object",
-    JobStage.PART: "sampling",
-    JobStage.MESH: "making its mesh",
-    JobStage.FIT: "fitting the parts to the mesh",
-    JobStage.PACKAGE: "writing the results",
+    Stage.BACKGROUND: "removing the background",
+    Stage.ENCODE: "reading the image",
+    Stage.WHOLE: "the whole object",
+    Stage.PART: "sampling",
+    Stage.MESH: "making its mesh",
+    Stage.FIT: "fitting the parts to the mesh",
+    Stage.PACKAGE: "writing the results",
 }
 
 
@@ -31,7 +31,7 @@ class Progress(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def stage(self, stage: JobStage, *, part: int | None, attempt: int) -> None:
+    def stage(self, stage: Stage, *, part: int | None, attempt: int) -> None:
         """A stage begins."""
 
     def step(self, done: int, total: int) -> None:
@@ -58,7 +58,7 @@ class Silent:
     ) -> None:
         pass
 
-    def stage(self, stage: JobStage, *, part: int | None, attempt: int) -> None:
+    def stage(self, stage: Stage, *, part: int | None, attempt: int) -> None:
         pass
 
     def step(self, done: int, total: int) -> None:
@@ -100,7 +100,7 @@ class OnTerminal:
     ) -> None:
         self._bars.stop()
 
-    def stage(self, stage: JobStage, *, part: int | None, attempt: int) -> None:
+    def stage(self, stage: Stage, *, part: int | None, attempt: int) -> None:
         prefix = "" if part is None else f"part {part + 1}{f', attempt {attempt + 1}' if attempt else ''}: "
         self._bars.update(self._task, description=prefix + _DOING[stage], completed=0, total=1)
 

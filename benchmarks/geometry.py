@@ -15,11 +15,11 @@ import trimesh
 from scipy.ndimage import binary_dilation, zoom
 from skimage.measure import marching_cubes
 
-from apg_core.geometry.field import narrow_band
+from apg_core.geometry.band.lattice import Grid
+from apg_core.geometry.band.narrowing import narrow_band
+from apg_core.geometry.band.samples import Field
 from apg_core.geometry.isosurface import extract_surface
-from apg_core.geometry.lattice import Grid
-from apg_core.geometry.overlap import SurfaceCells, overlap
-from apg_core.geometry.samples import Field
+from apg_core.geometry.parts.overlap import SurfaceCells, overlap
 from apg_core.models.shape_vae import ShapeVae, ShapeVaeConfig
 from apg_core.presets import load_preset
 from apg_core.protocol.mesh import TriangleMesh

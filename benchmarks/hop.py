@@ -20,9 +20,9 @@ import ray
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from apg_core.geometry.field import narrow_band
+from apg_core.geometry.band.lattice import Grid
+from apg_core.geometry.band.narrowing import narrow_band
 from apg_core.geometry.isosurface import extract_surface
-from apg_core.geometry.lattice import Grid
 from apg_core.geometry.surface import Surface, zero_surface
 from apg_core.presets import load_preset
 from benchmarks.geometry import part_field

@@ -19,11 +19,11 @@ from typing import Self, TypeVar
 import torch
 
 from apg_core.diffusion.trajectories import TrajectoryBatch
-from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.local import generate_parts
 from apg_core.pipeline.local_stages import LocalStages, Pipeline, load_pipeline
-from apg_core.pipeline.stages import CleanedPart, LatentRequest, OnStep, PartRequest, PreparedImages
+from apg_core.pipeline.stages import CleanedPart, LatentRequest, OnStep, PreparedImages
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, DecodeOptions, GenerationOptions
@@ -123,7 +123,7 @@ def measure(preset: str = "tiny", *, jobs: int = 8) -> MeasuredStages:
     pipeline = load_pipeline(preset, "cpu")
     _jobs(pipeline, 1)  # whatever is done once is done now
     clock, requests, works = _jobs(pipeline, jobs)
-    step, row = _step_times(pipeline, next(request for request in requests if isinstance(request, PartRequest)))
+    step, row = _step_times(pipeline, next(request for request in requests if request.geometry is not None))
     stages = ("background", "features", "encode", "decode", "surface", "extract", "overlap", "cleanup", "package")
     times = StageTimes(
         step=step, row=row, call=CALL_SECONDS, store=STORE_SECONDS, **{name: clock.mean(name) for name in stages}
@@ -156,7 +156,7 @@ def _jobs(pipeline: Pipeline, count: int) -> tuple[_Clock, list[LatentRequest], 
     return clock, stages.requests, works
 
 
-def _step_times(pipeline: Pipeline, request: PartRequest) -> tuple[float, float]:
+def _step_times(pipeline: Pipeline, request: LatentRequest) -> tuple[float, float]:
     """Seconds of a step whatever its rows, and of each row."""
     sampler = pipeline.stages.sampler
     rows, seconds = [], []

@@ -1,10 +1,11 @@
 """The `apg` commands that talk to a service: submit, status, watch, fetch, cancel."""
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -110,21 +111,29 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _follow(client: "AutoPartGenClient", job_id: str, folder: Path | None) -> int:
+    if importlib.util.find_spec("rich") is None:
+        for event in client.events(job_id):
+            print(f"{event.progress:4.0%}  {_doing(event)}", file=sys.stderr)
+    else:
+        _show(client.events(job_id))
+    job = client.get(job_id)
+    if folder is not None:
+        client.download(job, folder)
+    print(_line(job))
+    return OK if job.status == "succeeded" else FAILED
+
+
+def _show(events: Iterator[Event]) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
         bar = progress.add_task("queued", total=1.0)
-        for event in client.events(job_id):
+        for event in events:
             progress.update(bar, completed=event.progress, description=_doing(event))
             if event.part is not None:
                 progress.console.print(f"{event.part.name}  {event.part.bytes:,} bytes")
-    job = client.get(job_id)
-    if folder is not None:
-        client.download(job, folder)
-    print(_line(job))
-    return OK if job.status == "succeeded" else FAILED
 
 
 def _doing(event: Event) -> str:

@@ -11,22 +11,20 @@ from typing import TypeVar
 import torch
 from ray.actor import ActorHandle
 
-from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
+from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.codec import ShapeCodec
-from apg_core.pipeline.conditioning import FeatureExtractor
-from apg_core.pipeline.finishing import Provenance
+from apg_core.pipeline.ending import Resume
 from apg_core.pipeline.generate import generate
-from apg_core.pipeline.loading import ModelLoader
 from apg_core.pipeline.meshing import MeshWorker
-from apg_core.pipeline.sampling import PartSampler
 from apg_core.pipeline.shared_sampling import SharedSampler
 from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, OnStep, PreparedImages
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
-from apg_core.protocol.artifacts import AcceptedPart, FailedRegion
-from apg_core.protocol.job import JobStage
+from apg_core.protocol.manifest import AcceptedPart, FailedRegion
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, DecodeOptions, MeshOptions
+from apg_core.protocol.stage import Stage
 from cluster.mesh_pool import MeshPool
 from cluster.models import Models
 from cluster.plan import Plan
@@ -40,7 +38,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SharedStages:
-    """The stages that generations share on one actor, with what the earlier stages made of one object."""
+    """The stages that generations share on one actor; pictures were seen by actors of their own before."""
 
     sampler: SharedSampler
     codec: ShapeCodec
@@ -48,17 +46,14 @@ class SharedStages:
     meshes: MeshPool
     extract_here: MeshWorker | None
     """Extracts surfaces in this process: with diso, which needs this actor's GPU."""
-    prepared: PreparedImages | None = None
-    features: Sequence[FeatureArray] = ()
 
     async def prepare_images(
         self, image: Image, mask: Labels | None, labels: Sequence[int], *, remove_background: bool
     ) -> PreparedImages:
-        assert self.prepared is not None
-        return self.prepared
+        raise NotImplementedError("pictures are prepared by PrepareImages; resume from what was seen")
 
     async def encode_images(self, images: Sequence[RgbImage]) -> Sequence[FeatureArray]:
-        return self.features
+        raise NotImplementedError("pictures are encoded by EncodeImages; resume from what was seen")
 
     async def sample_surface(self, mesh: TriangleMesh, seed: int) -> Surface:
         return await self.meshes.call(MeshWorker.sample_surface, mesh, seed)
@@ -103,18 +98,13 @@ class GenerateParts(RowStage):
         self._room = asyncio.Semaphore(plan.in_flight)
         diso_here = loader.device.type == "cuda" and importlib.util.find_spec("diso") is not None
         self._stages = SharedStages(
-            sampler=SharedSampler(_part_sampler(loader), max_rows=ROWS_EACH * plan.in_flight),
+            sampler=SharedSampler(loader.part_sampler(), max_rows=ROWS_EACH * plan.in_flight),
             codec=ShapeCodec(loader.vae()),
             codec_thread=ThreadPoolExecutor(1, thread_name_prefix="codec"),
             meshes=MeshPool(self._preset.surface, workers=plan.mesh_workers, cpus_each=plan.cpus_each),
             extract_here=MeshWorker(self._preset.surface) if diso_here else None,
         )
-        self._provenance = Provenance(
-            preset=self._preset.name,
-            random_weights=self._preset.random_seed is not None,
-            weights=loader.weight_hashes(),
-            inputs={},
-        )
+        self._provenance = loader.provenance(inputs={})
 
     async def advance(self, work: Work) -> Work:
         """The work with the ending of its generation."""
@@ -128,23 +118,20 @@ class GenerateParts(RowStage):
 
     async def _generate(self, work: Work) -> Work:
         assert work.prompt is not None
-        stages = replace(self._stages, prepared=work.prepared, features=work.features)
-        ending = await generate(work.prompt, work.options, preset=self._preset, stages=stages, sink=_Quiet())
-        whole = await stages.decode_mesh(ending.whole, work.options) if work.options.save_whole else None
+        brief = Brief(prompt=work.prompt, options=work.options, preset=self._preset, stages=self._stages, sink=_Quiet())
+        ending = await generate(brief, Resume(seen=work.seen))
         return replace(
             work,
             ending=replace(ending, timings={**ending.timings, **work.seconds}),
-            whole=whole,
             provenance=replace(self._provenance, inputs=work.inputs),
-            prepared=None,
-            features=(),
+            seen=None,
         )
 
 
 class _Quiet:
     """A sink that hears nothing: a batch tells of finished objects only."""
 
-    async def stage(self, stage: JobStage, *, part: int | None = None, attempt: int = 0) -> None:
+    async def stage(self, stage: Stage, *, part: int | None = None, attempt: int = 0) -> None:
         pass
 
     def on_step(self) -> OnStep | None:
@@ -158,15 +145,3 @@ class _Quiet:
 
     async def region_failed(self, region: FailedRegion) -> None:
         pass
-
-
-def _part_sampler(loader: ModelLoader) -> PartSampler:
-    # The dropped image's features never change: the encoder is loaded for them, and let go.
-    preset = loader.preset
-    return PartSampler(
-        loader.denoiser(),
-        schedule=preset.schedule,
-        latent_scale=preset.latent_scale,
-        num_latents=preset.num_latents,
-        dropped=FeatureExtractor(loader.image_encoder()).dropped(),
-    )

@@ -1,12 +1,11 @@
 """The stages of images: background and crop, then features. One actor class each."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 from apg_core.pipeline.conditioning import FeatureExtractor, ImagePreparer
-from apg_core.pipeline.prepare import mask_regions
-from apg_core.protocol.prompt import MaskedImageMeshPrompt, MaskedImagePrompt, MeshPrompt
+from apg_core.pipeline.whole import Seen
+from apg_core.protocol.stage import Stage
 from cluster.models import Models
 from cluster.work import RowStage, Work
 
@@ -21,15 +20,15 @@ class PrepareImages(RowStage):
     async def advance(self, work: Work) -> Work:
         """The work with its prepared images; a mesh alone has none."""
         prompt = work.prompt
-        if prompt is None or isinstance(prompt, MeshPrompt):
+        if prompt is None or prompt.image is None:
             return work
         started = time.perf_counter()
-        mask = prompt.mask if isinstance(prompt, MaskedImagePrompt | MaskedImageMeshPrompt) else None
-        labels: Sequence[int] = [] if mask is None else mask_regions(mask)
-        prepared = self._preparer.prepare(prompt.image, mask, labels, remove_background=work.options.remove_background)
+        prepared = self._preparer.prepare(
+            prompt.image, prompt.mask, prompt.regions or (), remove_background=work.options.remove_background
+        )
         # Nobody needs the picture as it was any more, and it may have millions of pixels.
         advanced = replace(work, prepared=prepared, prompt=replace(prompt, image=prepared.whole))
-        return advanced.timed("background", time.perf_counter() - started)
+        return advanced.timed(Stage.BACKGROUND, time.perf_counter() - started)
 
 
 class EncodeImages(RowStage):
@@ -39,9 +38,10 @@ class EncodeImages(RowStage):
         self._features = FeatureExtractor(models.loader().image_encoder())
 
     async def advance(self, work: Work) -> Work:
-        """The work with the features of the whole and of each region."""
+        """The work with what is seen in its pictures: features of the whole and of each region."""
         if work.prepared is None:
             return work
         started = time.perf_counter()
         features = self._features.extract([work.prepared.whole, *work.prepared.regions])
-        return replace(work, features=tuple(features)).timed("encode", time.perf_counter() - started)
+        seen = Seen.of(work.prepared, features)
+        return replace(work, prepared=None, seen=seen).timed(Stage.ENCODE, time.perf_counter() - started)

@@ -10,25 +10,21 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apg_core.errors import InputError, OptionError, PromptError
-from apg_core.protocol.artifacts import InputEntry
+from apg_core.protocol.manifest import InputEntry
 from apg_core.protocol.options import GenerationOptions
+from apg_core.protocol.prompt import INPUTS, InputName
 from cluster.storage import Place
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["image", "mesh", "mask"]
-KINDS: tuple[Kind, ...] = ("image", "mesh", "mask")
-IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
-MESH_ENDINGS = frozenset({".glb", ".gltf", ".obj", ".ply", ".stl", ".off"})
 MASK_ENDING = ".mask.png"
 MANIFEST_ENDINGS = (".jsonl", ".ndjson", ".parquet")
-COLUMNS = ("id", *KINDS, "options")
+COLUMNS = ("id", *INPUTS, "options")
 LONGEST_ID = 200  # leaves room for a suffix within what file systems allow
 Option = bool | int | float | str | None
 
@@ -38,23 +34,16 @@ class Item:
     """One object of the batch; its id is the name of its folder of results."""
 
     id: str
-    image: Place | None = None
-    mesh: Place | None = None
-    mask: Place | None = None
+    files: Mapping[InputName, Place] = field(default_factory=dict)
     options: Mapping[str, Option] = field(default_factory=dict)
     refusal: InputError | None = None
     """Why it cannot be used, where that is known without opening its files."""
 
-    def sources(self) -> dict[Kind, Place]:
-        """Its files."""
-        given: dict[Kind, Place | None] = {"image": self.image, "mesh": self.mesh, "mask": self.mask}
-        return {kind: place for kind, place in given.items() if place is not None}
-
-    def entries(self, contents: Mapping[Kind, bytes]) -> dict[str, InputEntry]:
+    def entries(self, contents: Mapping[InputName, bytes]) -> dict[str, InputEntry]:
         """Its files as the manifest lists them, given what is in them."""
         return {
             kind: InputEntry(name=place.name, sha256=hashlib.sha256(contents[kind]).hexdigest())
-            for kind, place in self.sources().items()
+            for kind, place in self.files.items()
         }
 
     def chosen_options(self) -> GenerationOptions:
@@ -85,7 +74,7 @@ def find_items(source: Place) -> list[Item]:
 
 def _folder_items(source: Place) -> list[Item]:
     files, folders = source.folder_names()
-    found: dict[str, list[tuple[Kind, Place]]] = {}
+    found: dict[str, list[tuple[InputName, Place]]] = {}
     ignored: Counter[str] = Counter()
     for name in files:
         kind, stem = _kind_of(name)
@@ -98,29 +87,27 @@ def _folder_items(source: Place) -> list[Item]:
         for file in inside:
             kind, stem = _kind_of(file)
             kind = "mask" if file == "mask.png" else kind
-            if kind is not None and stem in KINDS:
+            if kind is not None and stem in INPUTS:
                 found.setdefault(name, []).append((kind, source.join(name).join(file)))
     if ignored:
         log.warning("files that are neither image, mesh nor mask are left out: %s", dict(ignored))
     return [_of_files(name, found[name]) for name in sorted(found)]
 
 
-def _kind_of(name: str) -> tuple[Kind | None, str]:
+def _kind_of(name: str) -> tuple[InputName | None, str]:
     lower = name.lower()
     if lower.endswith(MASK_ENDING):
         return "mask", name[: -len(MASK_ENDING)]
     stem, dot, ending = name.rpartition(".")
-    if f".{ending.lower()}" in IMAGE_ENDINGS:
-        return "image", stem
-    if f".{ending.lower()}" in MESH_ENDINGS:
-        return "mesh", stem
+    for kind, known in INPUTS.items():
+        if f".{ending.lower()}" in known.endings:
+            return kind, stem
     return None, stem if dot else name
 
 
-def _of_files(name: str, files: Sequence[tuple[Kind, Place]]) -> Item:
-    by_kind = dict(files)
-    item = Item(id=name, image=by_kind.get("image"), mesh=by_kind.get("mesh"), mask=by_kind.get("mask"))
-    if len(by_kind) < len(files):
+def _of_files(name: str, files: Sequence[tuple[InputName, Place]]) -> Item:
+    item = Item(id=name, files=dict(files))
+    if len(item.files) < len(files):
         names = ", ".join(sorted(place.name for _, place in files))
         return replace(item, refusal=PromptError(f"{name} has more than one file of a kind: {names}; keep one of each"))
     return item
@@ -173,14 +160,12 @@ def _of_row(row: Mapping[str, object], folder: Place) -> Item:
         raise PromptError(f"the id {name!r} cannot be a folder's name: {rule}", field="id")
     return Item(
         id=name,
-        image=_place(row, "image", folder),
-        mesh=_place(row, "mesh", folder),
-        mask=_place(row, "mask", folder),
+        files={kind: place for kind in INPUTS if (place := _place(row, kind, folder)) is not None},
         options=_options(row.get("options")),
     )
 
 
-def _place(row: Mapping[str, object], kind: Kind, folder: Place) -> Place | None:
+def _place(row: Mapping[str, object], kind: InputName, folder: Place) -> Place | None:
     given = row.get(kind)
     if given is not None and not isinstance(given, str):
         raise PromptError(f"{kind} must be a path or a URI, got {given!r}", field=kind)

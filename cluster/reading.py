@@ -2,12 +2,12 @@
 
 import asyncio
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apg_core.inputs import InputLimits
-from apg_core.protocol.prompt import Prompt
-from cluster.items import Kind
+from apg_core.protocol.prompt import InputName, Prompt
 from cluster.storage import Place
 from cluster.work import RowStage, Work
 from deployments.decoding.decoder import Decoder
@@ -40,12 +40,14 @@ class ReadInputs(RowStage):
                 await self._decoder.__aenter__()
                 self._started = True
         with tempfile.TemporaryDirectory(prefix="apg-batch-") as folder:
-            sources = work.item.sources()
+            sources = work.item.files
             contents = {kind: place.read(self._limits.inputs, field=kind) for kind, place in sources.items()}
             prompt = await self._decode(contents, sources, Path(folder))
         return replace(work, prompt=prompt, inputs=work.item.entries(contents))
 
-    async def _decode(self, contents: dict[Kind, bytes], sources: dict[Kind, Place], folder: Path) -> Prompt:
+    async def _decode(
+        self, contents: dict[InputName, bytes], sources: Mapping[InputName, Place], folder: Path
+    ) -> Prompt:
         paths = {kind: folder / f"{kind}{Path(place.name).suffix}" for kind, place in sources.items()}
         for kind, path in paths.items():
             path.write_bytes(contents[kind])

@@ -93,7 +93,7 @@ def finished(
 
 def _entries(item: Item, limits: InputLimits) -> dict[str, dict[str, str]] | None:
     try:
-        contents = {kind: place.read(limits, field=kind) for kind, place in item.sources().items()}
+        contents = {kind: place.read(limits, field=kind) for kind, place in item.files.items()}
     except InputError:  # the run will tell of it
         return None
     return {kind: entry.model_dump() for kind, entry in item.entries(contents).items()}

@@ -10,7 +10,7 @@ from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
 from apg_core.errors import InputError, OutputError, PromptError
 from apg_core.inputs.limits import InputLimits, check_limit
-from apg_core.output import PART_FILE, OutputFolder
+from apg_core.output import OutputFolder, is_result
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Folder(Protocol):
         ...
 
     def clear_results(self) -> None:
-        """Remove the parts and the manifest of an earlier run."""
+        """Remove the files of an earlier run."""
         ...
 
 
@@ -136,10 +136,10 @@ class RemoteFolder:
             raise OutputError(f"cannot write {target}: {_reason(error)}", field="output") from error
 
     def clear_results(self) -> None:
-        """Remove the parts and the manifest of an earlier run."""
+        """Remove the files of an earlier run."""
         try:
             for info in self._files.get_file_info(FileSelector(self._path, allow_not_found=True)):
-                if PART_FILE.fullmatch(info.base_name) or info.base_name == "manifest.json":
+                if is_result(info.base_name):
                     self._files.delete_file(info.path)
         except OSError as error:
             raise OutputError(f"cannot clear {self._path}: {_reason(error)}", field="output") from error

@@ -8,17 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from apg_core.errors import ApgError
-from apg_core.protocol.arrays import FeatureArray
-from apg_core.protocol.artifacts import InputEntry
-from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.manifest import InputEntry, Provenance
 from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import Prompt
+from apg_core.protocol.stage import Stage
 from cluster.items import Item
 
 if TYPE_CHECKING:
     from apg_core.pipeline.ending import Ending
-    from apg_core.pipeline.finishing import Provenance
     from apg_core.pipeline.stages import PreparedImages
+    from apg_core.pipeline.whole import Seen
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +53,9 @@ class Work:
     prompt: Prompt | None = None
     inputs: Mapping[str, InputEntry] = field(default_factory=dict)
     prepared: "PreparedImages | None" = None
-    features: tuple[FeatureArray, ...] = ()
+    seen: "Seen | None" = None
     ending: "Ending | None" = None
-    whole: TriangleMesh | None = None
-    """The whole object, where `save_whole` asks for it."""
-    provenance: "Provenance | None" = None
+    provenance: Provenance | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     """What the stages before the generation took."""
     failure: Failure | None = None
@@ -79,7 +76,7 @@ class Work:
         """The end of this work, without the arrays that nobody needs any more."""
         return Work(item=self.item, options=self.options, failure=failure)
 
-    def timed(self, stage: str, seconds: float) -> "Work":
+    def timed(self, stage: Stage, seconds: float) -> "Work":
         """This work, with what one more stage took."""
         return replace(self, seconds={**self.seconds, stage: seconds})
 

@@ -1,8 +1,8 @@
 """The stage that writes: a finished generation becomes the files of its folder."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-from apg_core.pipeline.finishing import artifacts
+from apg_core.pipeline.finishing import finish, output_files
 from cluster.results import Outcome
 from cluster.storage import Place, open_folder
 from cluster.work import Row, RowStage, Work
@@ -25,9 +25,7 @@ class WriteResults(RowStage):
         assert work.provenance is not None
         folder = open_folder(self._output.join(work.item.id))
         folder.clear_results()
-        made = artifacts(
-            work.ending, prompt=work.prompt, options=work.options, provenance=work.provenance, whole=work.whole
-        )
-        for artifact in made:
-            folder.write(artifact.name, artifact.content)
-        return work
+        ending = finish(work.ending, work.options)
+        for file in output_files(ending, prompt=work.prompt, options=work.options, provenance=work.provenance):
+            folder.write(file.name, file.content)
+        return replace(work, ending=ending)

@@ -20,3 +20,7 @@ def build_app(args: AppArgs) -> serve.Application:
     ]
     orchestrator = serve.deployment(name="Orchestrator")(Orchestrator).bind(args, *stages)
     return serve.deployment(name="Ingress")(Ingress).bind(args, orchestrator, *stages)
+
+
+app = build_app(AppArgs())
+"""With every argument at its default, for `serve build deployments.app:app`."""

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
+import yaml
+
 from apg_core.errors import InputError
 
 OK = 0
@@ -32,6 +34,11 @@ def add_commands(commands: Subparsers) -> None:
     """Add the commands of this module to `apg`."""
     serve = commands.add_parser("serve", help="run the service here", description="Run the service on this machine.")
     serve.add_argument("config", nargs="?", type=Path, default=Path("serve_config.yaml"), help="Serve config file")
+    serve.add_argument("--host", help="address to listen on, in place of the config's; beyond this machine with --keys")
+    serve.add_argument("--port", type=int, help="port to listen on, in place of the config's")
+    serve.add_argument("--keys", type=Path, metavar="FILE", help="file of `apg new-key` lines; nobody else is let in")
+    serve.add_argument("--folder", type=Path, help="folder of jobs and artifacts, in place of the config's")
+    serve.add_argument("--checkpoints", type=Path, help="folder of fetched weights, in place of the config's")
     serve.set_defaults(run=_serve)
     key = commands.add_parser("new-key", help="make an API key", description="Make a key, and its line for the file.")
     key.add_argument("owner", help="who it is for")
@@ -44,7 +51,42 @@ def _serve(args: argparse.Namespace) -> int:
     environment = {**RAY_ENVIRONMENT, **os.environ}
     program = str(Path(sys.executable).with_name("serve"))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
-    os.execve(program, [program, "run", str(args.config)], environment)
+    os.execve(program, [program, "run", str(_config(args))], environment)
+
+
+def _config(args: argparse.Namespace) -> Path:
+    """The config file, or what the flags make of it, which is kept in the folder of jobs and artifacts."""
+    http = _given(host=args.host, port=args.port)
+    changes = {
+        "models": _given(checkpoints=args.checkpoints),
+        "stores": _given(folder=args.folder),
+        "access": _given(keys_file=args.keys),
+    }
+    if not http and not any(changes.values()):
+        return Path(args.config)
+    if args.keys is not None and not args.keys.is_file():
+        raise InputError(
+            f"there is no key file {args.keys}; `apg new-key OWNER >> {args.keys}` makes one", field="keys"
+        )
+
+    from deployments.settings import AppArgs  # it imports the job store
+
+    settings = yaml.safe_load(args.config.read_text())
+    settings["http_options"] = settings.get("http_options", {}) | http
+    [application] = settings["applications"]
+    arguments = application.setdefault("args", {})
+    for name, change in changes.items():
+        arguments[name] = arguments.get(name, {}) | change
+    folder = AppArgs.model_validate(arguments).stores.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "serve.yaml"
+    config.write_text(yaml.safe_dump(settings, sort_keys=False))
+    return config
+
+
+def _given(**values: str | int | Path | None) -> dict[str, str | int]:
+    plain = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values.items()}
+    return {name: value for name, value in plain.items() if value is not None}
 
 
 def _new_key(args: argparse.Namespace) -> int:

@@ -11,18 +11,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, cast
 
+from apg_core.protocol.artifacts import AcceptedPart
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
 from apg_core.errors import ApgError
-from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.finishing import Artifact, Provenance
 from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, OnStep, PreparedImages
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
-from apg_core.protocol.artifacts import AcceptedPart
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, DecodeOptions, GenerationOptions, MeshOptions
 from apg_core.protocol.prompt import Prompt

@@ -44,9 +44,10 @@ class Ingress:
         check_bound_address(_bound_host(), args.access)
         stores = open_stores(args.stores)
         readiness = _Readiness(stores, deployments)
+        preset = load_preset(args.models.preset)
         self._service = Service(
-            preset=load_preset(args.models.preset),
-            precision=args.models.precision,
+            preset=preset,
+            precision=preset.precision_on(args.models.device),
             limits=args.limits,
             database=stores.database,
             store=stores.jobs,

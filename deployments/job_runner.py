@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
+from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, InputEntry, PartFacts
+
 from apg_core.errors import ApgError
 from apg_core.pipeline.ending import Ending, Resume
 from apg_core.pipeline.finishing import Provenance
 from apg_core.pipeline.generate import generate
 from apg_core.presets import Preset
-from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, InputEntry, PartFacts
 from apg_core.protocol.job import JobStage
 from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import Prompt

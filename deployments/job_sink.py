@@ -8,12 +8,12 @@ from functools import partial
 from typing import TypeVar
 
 import numpy as np
+from apg_core.protocol.artifacts import AcceptedPart, FailedRegion
 
 from apg_core.errors import OutputError
 from apg_core.pipeline.finishing import Artifact
 from apg_core.pipeline.stages import OnStep
 from apg_core.protocol.arrays import LatentArray, RgbImage
-from apg_core.protocol.artifacts import AcceptedPart, FailedRegion
 from apg_core.protocol.job import JobStage
 from deployments.archive import archive_of
 from deployments.artifacts import ArtifactStore

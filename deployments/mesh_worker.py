@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
+from apg_core.protocol.artifacts import AcceptedPart, PartFacts
 
-from apg_core.geometry.overlap import SurfaceCells
-from apg_core.geometry.render import preview
+from apg_core.geometry.parts.overlap import SurfaceCells
+from apg_core.geometry.picture.render import preview
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline import meshing
 from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.finishing import Artifact, Provenance, artifacts, early_part_file
 from apg_core.pipeline.stages import CleanedPart, FittedParts
 from apg_core.presets import load_preset
-from apg_core.protocol.artifacts import AcceptedPart, PartFacts
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, GenerationOptions, MeshOptions
 from apg_core.protocol.prompt import Prompt

@@ -7,8 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from deployments.limits import Count, Seconds, ServiceLimits
 
-Precision = Literal["fp32", "bf16"]
-
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -27,11 +25,6 @@ class ModelSettings(_Settings):
     """Threads of one replica on the CPU; None is one fewer than the machine has, at least one."""
     sampler_rows: Count = 48
     """Network evaluations that may share one denoising step; bounds the sampler's memory."""
-
-    @property
-    def precision(self) -> Precision:
-        """What weights are held in."""
-        return "bf16" if self.device == "cuda" else "fp32"
 
 
 class StoreSettings(_Settings):

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv from the lock, with a CPU build of torch where there is no NVIDIA GPU.
+# Makes .venv from the lock, by wheels alone, with a CPU build of torch where there is no NVIDIA GPU.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -29,5 +29,6 @@ if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
   fi
 fi
 
-$pip install -q -r requirements.lock
+# The lock is complete, and was resolved when it was made.
+$pip install -q --no-deps --only-binary :all: -r requirements.lock
 $pip install -q --no-deps -e .

@@ -7,8 +7,8 @@ import trimesh
 from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
 
-from apg_core.geometry.lattice import Grid
-from apg_core.geometry.samples import Field
+from apg_core.geometry.band.lattice import Grid
+from apg_core.geometry.band.samples import Field
 from apg_core.protocol.mesh import TriangleMesh
 
 

@@ -10,9 +10,9 @@ import yaml
 
 from training.export import export
 from training.loop import RunOptions
-from training.pool import Chunk, fill_pool
 from training.objects.catalogue import CATALOGUE
 from training.objects.source import Source
+from training.pool import Chunk, fill_pool
 from training.runs import latent_scale, trained_vae
 from training.sizes import SURFACE_POINTS
 from training.train_dit import empty_latent, train_dit, trained_generator

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from apg_core.errors import ApgError, InputError
 from apg_core.pipeline.local import Pipeline, generate_parts
-from apg_core.protocol.artifacts import StopReason
+from apg_core.protocol.manifest import StopReason
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import DecodeOptions, GenerationOptions
 from apg_core.protocol.prompt import Mode

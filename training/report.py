@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 from PIL import Image as Pictures
 from rich.table import Table
 
-from apg_core.geometry.colours import part_colour
-from apg_core.geometry.raycast import cast_picture
+from apg_core.geometry.picture.colours import part_colour
+from apg_core.geometry.picture.raycast import cast_picture
 from apg_core.protocol.mesh import TriangleMesh
 from training.cases import Case
 from training.evaluate import Result, summarise, write_parquet

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-import fpsample
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from apg_core.geometry.farthest import farthest_points as farthest_of
 from apg_core.protocol.mesh import TriangleMesh
 from training.objects.batch import ObjectBatch, sample_surface, union_distance
 from training.objects.meshed import MeshedObject, signed_distance, surface_of
@@ -36,12 +36,11 @@ def field_of(distance: Tensor) -> Tensor:
 def farthest_points(surface: Float[Tensor, "B P 6"], count: int, *, rng: np.random.Generator) -> Int[Tensor, "B N"]:
     """Exact farthest-point subset of each surface in the order found, from a random start."""
     starts = rng.integers(0, surface.shape[1], len(surface))
-    height = 5  # fpsample's tree height for up to 25,000 points
     picked = [
-        fpsample.bucket_fps_kdline_sampling(points, count, height, start_idx=int(start))
+        farthest_of(points, count, start_idx=int(start))
         for points, start in zip(surface[..., :3].numpy(), starts, strict=True)
     ]
-    return torch.from_numpy(np.stack(picked).astype(np.int64))
+    return torch.from_numpy(np.stack(picked))
 
 
 def even_surface(surface: Float[Tensor, "B P 6"], count: int, *, rng: np.random.Generator) -> Float[Tensor, "B M 6"]:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
-from apg_core.geometry.lattice import Grid
+from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.solid import enclosed
 from apg_core.protocol.mesh import TriangleMesh
 

@@ -2,7 +2,7 @@
 
 Three rows could be computed each step: u (dropped image, zero geometry), g (dropped image, geometry) and
 ig (image, geometry). `v = u + a (ig - g) + b (g - u)` gives them the weights 1 - b, b - a and a
-(spec/pipeline.md, "Guidance"); a row of weight zero is left out.
+(docs/how-it-works.md, "Guidance"); a row of weight zero is left out.
 """
 
 from dataclasses import dataclass
@@ -10,15 +10,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from apg_core.protocol.options import GuidanceScales
 from apg_core.shapes import GeometrySlots
-
-
-@dataclass(frozen=True)
-class GuidanceScales:
-    """How strongly a sample follows the image (a) and the geometry (b)."""
-
-    image: float
-    geometry: float
 
 
 @dataclass(frozen=True)

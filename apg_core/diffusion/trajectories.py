@@ -42,14 +42,14 @@ class Trajectory:
         )
         self.context = context.take([row.image for row in guided.rows], [row.geometry for row in guided.rows])
         self.weights = torch.tensor([row.weight for row in guided.rows], dtype=torch.float32, device=device)
-        self.steps = steps
         self.position = 0
         self._solver = schedule.solver(steps)
+        self.steps = len(self._solver.timesteps)
         self._sigma_floor = sigma_floor
         self._step_noise = torch.Generator(device).manual_seed(seed)
         first_noise = torch.Generator(device).manual_seed(seed)
         shape = (1, *guided.geometries.shape[-2:])
-        self.latents: Latents = torch.randn(shape, generator=first_noise, device=device)
+        self.latents: Latents = self._solver.start(torch.randn(shape, generator=first_noise, device=device))
 
     @property
     def rows(self) -> int:
@@ -63,9 +63,14 @@ class Trajectory:
         return (self.latents.shape[1], image.shape[2], geometry.shape[2])
 
     @property
-    def timestep(self) -> int:
-        """The training timestep that the next step denoises at."""
-        return int(self._solver.timesteps[self.position])
+    def timestep(self) -> float:
+        """The training timestep that the next step denoises at; a whole number but for Euler's "linspace"."""
+        return self._solver.timesteps[self.position].item()
+
+    @property
+    def noisy(self) -> Latents:
+        """What the network denoises next: the state, in the network's scale."""
+        return self._solver.network_input(self.latents, self._solver.timesteps[self.position])
 
     @property
     def done(self) -> bool:
@@ -149,7 +154,7 @@ class TrajectoryBatch:
     @torch.inference_mode()
     def _velocities(self, members: Sequence[Trajectory], context: DitContext) -> Sequence[Tensor]:
         counts = [member.rows for member in members]
-        noisy = torch.cat([member.latents.expand(member.rows, -1, -1) for member in members])
+        noisy = torch.cat([member.noisy.expand(member.rows, -1, -1) for member in members])
         timesteps = torch.tensor([member.timestep for member in members], device=noisy.device)
         velocities = self._denoiser(
             noisy, timesteps.repeat_interleave(torch.tensor(counts, device=noisy.device)), context

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import trimesh
 
-from apg_core.geometry.colours import Colour
+from apg_core.geometry.picture.colours import Colour
 from apg_core.protocol.mesh import TriangleMesh
 
 WHOLE_COLOUR: Colour = (200, 200, 205, 255)

@@ -2,7 +2,7 @@
 
 import trimesh
 
-from apg_core.protocol.artifacts import MeshFacts
+from apg_core.protocol.manifest import MeshFacts
 from apg_core.protocol.mesh import TriangleMesh
 
 

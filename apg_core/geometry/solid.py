@@ -4,7 +4,7 @@ import igl
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from apg_core.geometry.lattice import Grid, distinct
+from apg_core.geometry.band.lattice import Grid, distinct
 from apg_core.geometry.lines import triangles_across_lines
 from apg_core.protocol.mesh import TriangleMesh
 

@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass
 
-import fpsample
 import numpy as np
 import trimesh
 from jaxtyping import Float, Int
 
+from apg_core.geometry.farthest import farthest_points
 from apg_core.protocol.mesh import TriangleMesh
-
-# The release's tree depths for farthest points, and where it changes from one to the other.
-_SHALLOW_TREE, _DEEP_TREE, _DEEP_FROM = 5, 7, 25_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +42,6 @@ def sample_surface(mesh: TriangleMesh, sampling: SurfaceSampling, *, seed: int) 
     candidates = np.concatenate([drawn[kept], surface.face_normals[faces[kept]]], axis=1).astype(np.float32)
     points = candidates[_farthest(candidates[:, :3], sampling.points, random)]
     return Surface(points, _farthest(points[:, :3], sampling.latents, random))
-
-
-def farthest_points(xyz: Float[np.ndarray, "P 3"], count: int, *, start_idx: int) -> Int[np.ndarray, " N"]:
-    """Exact farthest points, in the order found; `start_idx` counts in fpsample's own order of the points."""
-    tree = _SHALLOW_TREE if len(xyz) <= _DEEP_FROM else _DEEP_TREE
-    return fpsample.bucket_fps_kdline_sampling(xyz, count, tree, start_idx=start_idx).astype(np.int64)
 
 
 def _farthest(xyz: Float[np.ndarray, "P 3"], count: int, random: np.random.Generator) -> Int[np.ndarray, " N"]:

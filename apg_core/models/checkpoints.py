@@ -6,7 +6,8 @@ other layouts live here too; every other network's own state dict has the publis
 
 import pickle
 import re
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -34,7 +35,8 @@ _DINO_BLOCK = {
     "ls1.gamma": "layer_scale1.lambda1",
     "ls2.gamma": "layer_scale2.lambda1",
 }
-_HUGGING_FACE_4 = {
+# What transformers called them before 5.18, in its files and in its modules.
+_OLDER_NAMES = {
     "attention.attention.query": "attention.q_proj",
     "attention.attention.key": "attention.k_proj",
     "attention.attention.value": "attention.v_proj",
@@ -65,6 +67,15 @@ def read_state_dict(path: Path) -> StateDict:
     return dict(content)
 
 
+def saved_as(path: Path) -> str | None:
+    """The name, without suffix, that a `.pth` file had when torch wrote it; None where it does not tell."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()[0].split("/")[0]
+    except (OSError, zipfile.BadZipFile, IndexError):
+        return None
+
+
 def assign_weights(module: nn.Module, state: StateDict, *, source: str) -> None:
     """Give `module` these tensors.
 
@@ -86,17 +97,26 @@ def assign_weights(module: nn.Module, state: StateDict, *, source: str) -> None:
     module.load_state_dict(state, strict=True, assign=True)
 
 
-def image_encoder_state(state: StateDict) -> StateDict:
-    """DINOv2 weights under this project's keys, from the original layout or Hugging Face's older or newer one."""
+def image_encoder_state(state: StateDict, expected: Iterable[str]) -> StateDict:
+    """DINOv2 weights under the `expected` keys, from the original layout or Hugging Face's older or newer one.
+
+    transformers names the projections in two ways, by its version: `expected` are the keys of the module itself.
+    A key that has no counterpart there keeps its name.
+    """
     if "pos_embed" in state:
         state = _from_original(state)
+    names = {_newer_name(key.removeprefix("backbone.")): key for key in expected}
     renamed = {}
     for key, tensor in state.items():
-        name = key.removeprefix("backbone.")
-        for old, new in _HUGGING_FACE_4.items():
-            name = name.replace(old, new)
-        renamed[f"backbone.{name}"] = tensor
+        name = _newer_name(key.removeprefix("backbone."))
+        renamed[names.get(name, f"backbone.{name}")] = tensor
     return renamed
+
+
+def _newer_name(key: str) -> str:
+    for old, new in _OLDER_NAMES.items():
+        key = key.replace(old, new)
+    return key
 
 
 def _from_original(state: StateDict) -> StateDict:

@@ -1,7 +1,9 @@
-"""Image features: DINOv2 with registers, its tokens before the final layer norm (spec/models.md)."""
+"""Image features: DINOv2 with registers, its tokens before the final layer norm."""
 
 from dataclasses import dataclass
+from typing import Literal
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -9,6 +11,7 @@ from apg_core.shapes import ImageTokens
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+NormOut = Literal["none", "layer_norm", "original"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +26,8 @@ class ImageEncoderConfig:
     num_register_tokens: int
     position_image_size: int
     input_image_size: int
+    norm_out: NormOut = "none"
+    """What is done with the last block's tokens: nothing, normalising without weights, or DINOv2's own last norm."""
 
     @property
     def num_tokens(self) -> int:
@@ -57,4 +62,9 @@ class ImageEncoder(nn.Module):
         mean = image.new_tensor(IMAGENET_MEAN).view(3, 1, 1)
         std = image.new_tensor(IMAGENET_STD).view(3, 1, 1)
         pixels = ((image - mean) / std).to(self.backbone.dtype)
-        return self.backbone(pixels, output_hidden_states=True).hidden_states[-1]
+        tokens: Tensor = self.backbone(pixels, output_hidden_states=True).hidden_states[-1]
+        if self.config.norm_out == "original":
+            return self.backbone.layernorm(tokens)
+        if self.config.norm_out == "layer_norm":
+            return F.layer_norm(tokens, tokens.shape[-1:])
+        return tokens

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from apg_core.models.attention import Block, KeyValue, LayerNorm, as_blocks
@@ -150,7 +150,7 @@ class PartDit(nn.Module):
         keys_values, history = self.geometry_context(geometry, sigma)
         return DitContext(image=self.image_context(image), geometry=keys_values, history=history)
 
-    def forward(self, noisy: Latents, timestep: Int[Tensor, "B"], context: DitContext) -> Latents:
+    def forward(self, noisy: Latents, timestep: Num[Tensor, "B"], context: DitContext) -> Latents:
         """The v-prediction, in the dtype of the weights; `timestep` is 0..999."""
         time = self.time_proj(sinusoidal(timestep, self.config.width)) + context.history
         x = torch.cat([time[:, None], self.proj_in(noisy.to(self.dtype))], dim=1)

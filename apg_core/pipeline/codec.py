@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from apg_core.geometry.field import narrow_band
-from apg_core.geometry.lattice import Grid, NarrowBand
-from apg_core.geometry.samples import Field
+from apg_core.geometry.band.lattice import Grid, NarrowBand
+from apg_core.geometry.band.narrowing import narrow_band, narrow_band_in_box
+from apg_core.geometry.band.samples import Field
 from apg_core.geometry.surface import Surface
 from apg_core.models.shape_vae import ShapeVae
 from apg_core.protocol.arrays import LatentArray
@@ -43,7 +43,8 @@ class ShapeCodec:
     @torch.inference_mode()
     def decode(self, latent: LatentArray, options: DecodeOptions) -> NarrowBand:
         """The cells that the latent's surface passes through, with the field around them."""
-        return narrow_band(self._field(latent), Grid(options.grid_size))
+        find = narrow_band_in_box if options.use_coarse_bbox else narrow_band
+        return find(self._field(latent), Grid(options.grid_size))
 
     def agreement(self, latents: Sequence[LatentArray]) -> list[float]:
         """Mean volume IoU of each latent's shape with those of the others (two or more).

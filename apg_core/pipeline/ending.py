@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apg_core.geometry.normalise import Placement
+from apg_core.pipeline.whole import Seen
 from apg_core.protocol.arrays import LatentArray, RgbImage
-from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, StopReason
+from apg_core.protocol.manifest import AcceptedPart, FailedRegion, StopReason
+from apg_core.protocol.mesh import TriangleMesh
 
 
 @dataclass(frozen=True, eq=False)
 class Resume:
     """What an interrupted generation had got to."""
 
+    seen: Seen | None = None
     whole: LatentArray | None = None
     parts: Sequence[AcceptedPart] = ()
     failed_regions: Sequence[FailedRegion] = ()
@@ -25,7 +28,8 @@ class Ending:
     failed_regions: tuple[FailedRegion, ...]
     stop_reason: StopReason
     whole: LatentArray
-    labels: tuple[int, ...]
+    whole_mesh: TriangleMesh | None
+    """The whole object, where `save_whole` asks for it."""
     placement: Placement | None
     prepared: RgbImage | None
     warnings: tuple[str, ...]

@@ -3,120 +3,102 @@
 import importlib.metadata
 import io
 import json
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image as PilImage
 
-from apg_core.geometry.cleanup import connected_scene, smooth
-from apg_core.geometry.colours import part_colour
 from apg_core.geometry.export import part_glb, scene_glb, whole_glb
 from apg_core.geometry.measure import measure
-from apg_core.geometry.render import coloured_mask, preview
+from apg_core.geometry.parts.cleanup import connected_scene, smooth
+from apg_core.geometry.picture.colours import part_colour
+from apg_core.geometry.picture.render import coloured_mask, preview
 from apg_core.pipeline.ending import Ending
 from apg_core.protocol.arrays import Labels
-from apg_core.protocol.artifacts import AcceptedPart, InputEntry, Manifest, PartEntry, PlacementEntry
-from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.manifest import AcceptedPart, Manifest, PartEntry, PlacementEntry, Provenance
 from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.prompt import MaskedImageMeshPrompt, MaskedImagePrompt, MeshPrompt, Prompt
+from apg_core.protocol.prompt import Prompt
 
-log = logging.getLogger(__name__)
-
+MANIFEST_FILE = "manifest.json"
 NAMED_PACKAGES = ("autopartgen-ray", "torch", "diffusers", "transformers", "numpy", "trimesh", "scikit-image")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """Where a generation came from: what the manifest says beside what the generation itself knows."""
-
-    preset: str
-    random_weights: bool
-    weights: Mapping[str, str]
-    inputs: Mapping[str, InputEntry]
-
-
 @dataclass(frozen=True)
-class Artifact:
-    """A named file of a generation."""
+class OutputFile:
+    """A file that a generation leaves behind."""
 
     name: str
     content: bytes
 
 
-def finish_parts(parts: Sequence[AcceptedPart], options: GenerationOptions) -> list[AcceptedPart]:
-    """The parts after scene cleanup and smoothing, as far as the options ask for them."""
-    meshes = [part.mesh for part in parts]
+def finish(ending: Ending, options: GenerationOptions) -> Ending:
+    """The ending with its parts as they are kept: after scene cleanup and smoothing, where the options ask for them."""
+    meshes = [part.mesh for part in ending.parts]
     if options.scene_cleanup and options.postprocess:
         meshes = connected_scene(meshes)
-    if options.smooth_iters > 0:
+    if options.smooth_iters > 0 and options.postprocess:
         meshes = [smooth(mesh, options.smooth_iters) for mesh in meshes]
-    kept = [AcceptedPart(part.facts, mesh) for part, mesh in zip(parts, meshes, strict=True) if not mesh.is_empty]
-    if len(kept) < len(parts):
-        log.info("scene cleanup dropped whole parts", extra={"dropped": len(parts) - len(kept)})
-    return kept
+    finished = [AcceptedPart(part.facts, mesh) for part, mesh in zip(ending.parts, meshes, strict=True)]
+    dropped = tuple(
+        f"scene cleanup dropped part {part.facts.index}: it touches no other" for part in finished if part.mesh.is_empty
+    )
+    kept = tuple(part for part in finished if not part.mesh.is_empty)
+    return replace(ending, parts=kept, warnings=ending.warnings + dropped)
 
 
-def early_part_file(part: AcceptedPart, *, parts_total: int | None) -> Artifact:
+def draft_file(part: AcceptedPart, *, parts_total: int | None) -> OutputFile:
     """An accepted part's file while it is not known how many there will be; its colour may change at the end."""
     likely = max(parts_total or 8, part.facts.index + 1)
-    return Artifact(part.facts.file, part_glb(part.mesh, colour=part_colour(part.facts.index, likely)))
+    return OutputFile(part.facts.file, part_glb(part.mesh, colour=part_colour(part.facts.index, likely)))
 
 
-def artifacts(
-    ending: Ending,
-    *,
-    prompt: Prompt,
-    options: GenerationOptions,
-    provenance: Provenance,
-    whole: TriangleMesh | None = None,
-) -> Iterator[Artifact]:
-    """Every file of a finished generation, the manifest last; `options` are complete, `whole` is on request."""
-    parts = finish_parts(ending.parts, options)
+def output_files(
+    ending: Ending, *, prompt: Prompt, options: GenerationOptions, provenance: Provenance
+) -> Iterator[OutputFile]:
+    """Every file of a finished ending, the manifest last; `options` are complete."""
+    parts = ending.parts
     colours = [part_colour(place, len(parts)) for place, _ in enumerate(parts)]
     meshes = [part.mesh for part in parts]
     for part, colour in zip(parts, colours, strict=True):
-        yield Artifact(part.facts.file, part_glb(part.mesh, colour=colour))
+        yield OutputFile(part.facts.file, part_glb(part.mesh, colour=colour))
     if parts:
-        yield Artifact("mesh_combined.glb", scene_glb(meshes, colours))
-    if whole is not None and not whole.is_empty:
-        yield Artifact("whole.glb", whole_glb(whole))
-    if isinstance(prompt, MaskedImagePrompt | MaskedImageMeshPrompt) and options.visualize_mask:
+        yield OutputFile("mesh_combined.glb", scene_glb(meshes, colours))
+    if ending.whole_mesh is not None and not ending.whole_mesh.is_empty:
+        yield OutputFile("whole.glb", whole_glb(ending.whole_mesh))
+    if prompt.mask is not None and options.visualize_mask:
         yield from _mask_files(prompt.mask, parts, colours)
     if options.preview and parts:
-        given = prompt.mesh if isinstance(prompt, MeshPrompt) else ending.prepared
-        yield Artifact("preview.png", _png(preview(meshes, colours, given=given)))
-    manifest = _manifest(ending, parts, prompt=prompt, options=options, provenance=provenance)
-    yield Artifact("manifest.json", manifest.model_dump_json(indent=2, by_alias=True).encode() + b"\n")
+        given = prompt.mesh if prompt.image is None else ending.prepared
+        yield OutputFile("preview.png", _png(preview(meshes, colours, given=given)))
+    manifest = _manifest(ending, prompt=prompt, options=options, provenance=provenance)
+    yield OutputFile(MANIFEST_FILE, manifest.model_dump_json(indent=2, by_alias=True).encode() + b"\n")
 
 
 def _mask_files(
     mask: Labels, parts: Sequence[AcceptedPart], colours: Sequence[tuple[int, int, int, int]]
-) -> Iterator[Artifact]:
+) -> Iterator[OutputFile]:
     by_label = {part.facts.label: colour for part, colour in zip(parts, colours, strict=True)}
-    yield Artifact("mask_colored.png", _png(coloured_mask(mask, {k: v for k, v in by_label.items() if k is not None})))
+    yield OutputFile(
+        "mask_colored.png", _png(coloured_mask(mask, {k: v for k, v in by_label.items() if k is not None}))
+    )
     palette = [
-        {"part": part.facts.index, "label": part.facts.label, "rgba": list(colour), "file": part.facts.file}
+        {
+            "part_index": part.facts.index,
+            "mask_label": part.facts.label,
+            "rgba": list(colour),
+            "mesh": part.facts.file,
+        }
         for part, colour in zip(parts, colours, strict=True)
     ]
-    yield Artifact("mask_palette.json", json.dumps(palette, indent=2).encode() + b"\n")
+    yield OutputFile("mask_palette.json", json.dumps(palette, indent=2).encode() + b"\n")
 
 
-def _manifest(
-    ending: Ending,
-    parts: Sequence[AcceptedPart],
-    *,
-    prompt: Prompt,
-    options: GenerationOptions,
-    provenance: Provenance,
-) -> Manifest:
+def _manifest(ending: Ending, *, prompt: Prompt, options: GenerationOptions, provenance: Provenance) -> Manifest:
     placement = None
     if ending.placement is not None:
         x, y, z = (float(value) for value in ending.placement.centre)
         placement = PlacementEntry(centre=(x, y, z), scale=float(ending.placement.scale))
-    dropped = {part.facts.index for part in ending.parts} - {part.facts.index for part in parts}
-    notes = tuple(f"scene cleanup dropped part {index}: it touches no other" for index in sorted(dropped))
     return Manifest(
         mode=prompt.mode,
         inputs=dict(provenance.inputs),
@@ -126,11 +108,11 @@ def _manifest(
         weights=dict(provenance.weights),
         versions={name: importlib.metadata.version(name) for name in NAMED_PACKAGES},
         parts=tuple(
-            PartEntry(**part.facts.model_dump(), file=part.facts.file, mesh=measure(part.mesh)) for part in parts
+            PartEntry(**part.facts.model_dump(), file=part.facts.file, mesh=measure(part.mesh)) for part in ending.parts
         ),
         failed_regions=ending.failed_regions,
         stop_reason=ending.stop_reason,
-        warnings=ending.warnings + notes,
+        warnings=ending.warnings,
         placement=placement,
         timings={name: round(seconds, 4) for name, seconds in ending.timings.items()},
     )

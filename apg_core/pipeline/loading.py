@@ -1,6 +1,7 @@
 """From a preset to networks with weights, one at a time, so that a process loads only what it runs."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -8,17 +9,25 @@ import torch
 from torch import nn
 
 from apg_core.background import BackgroundRemover, NeuralBackgroundRemover, PlainBackgroundRemover, Removed
-from apg_core.errors import BackendMissingError, WeightsMissingError
+from apg_core.errors import BackendMissingError, WeightsMismatchError, WeightsMissingError
 from apg_core.models.background import BackgroundNet
-from apg_core.models.checkpoints import assign_weights, image_encoder_state, read_state_dict
+from apg_core.models.checkpoints import assign_weights, image_encoder_state, read_state_dict, saved_as
 from apg_core.models.image_encoder import ImageEncoder
 from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
+from apg_core.pipeline.conditioning import FeatureExtractor
+from apg_core.pipeline.sampling import PartSampler
 from apg_core.presets import Preset
-from apg_core.presets.weights import CHECKPOINTS, find_weights, sha256_of
-from apg_core.protocol.arrays import Image
+from apg_core.presets.preset import Precision
+from apg_core.presets.published import RELEASE_FILES
+from apg_core.presets.weights import CHECKPOINTS, find_weights, is_other_file, sha256_of
+from apg_core.protocol.arrays import FeatureArray, Image
+from apg_core.protocol.manifest import InputEntry, Provenance
+
+log = logging.getLogger(__name__)
 
 Network = TypeVar("Network", bound=nn.Module)
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def pick_device(name: str | None = None) -> torch.device:
@@ -41,8 +50,19 @@ def pick_device(name: str | None = None) -> torch.device:
     return device
 
 
+def weight_doubt(path: Path) -> str | None:
+    """Why a file may be another preset's: it was saved under the name of another published file.
+
+    No more than a doubt, for a publisher may rename a file; the manifest's hashes are certain.
+    """
+    name = f"{saved_as(path)}.pth"
+    if path.name in RELEASE_FILES and name in RELEASE_FILES - {path.name}:
+        return f"{path} was saved as {name}: make sure that it is not another preset's"
+    return None
+
+
 class ModelLoader:
-    """Builds a preset's networks with their weights: bf16 on a GPU, fp32 on a CPU."""
+    """Builds a preset's networks with their weights: in the preset's precision on a GPU, in fp32 on a CPU."""
 
     def __init__(
         self,
@@ -55,7 +75,7 @@ class ModelLoader:
         self.preset = preset
         self.device = device
         self._checkpoints = tuple(checkpoints)
-        self._dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
+        self._dtype = dtype or DTYPES[preset.precision_on(device.type)]
 
     def denoiser(self) -> PartDit:
         """The part denoiser."""
@@ -83,10 +103,45 @@ class ModelLoader:
             lambda: NeuralBackgroundRemover(self._load("background", BackgroundNet, dtype=torch.float32), self.device)
         )
 
+    def part_sampler(self, *, dropped: FeatureArray | None = None) -> PartSampler:
+        """The sampling stage; `dropped` are the features of no image, where the caller has them already.
+
+        They are a constant: the encoder is loaded for them, and let go.
+        """
+        if dropped is None:
+            dropped = FeatureExtractor(self.image_encoder()).dropped()
+        return PartSampler(
+            self.denoiser(),
+            schedule=self.preset.schedule,
+            latent_scale=self.preset.latent_scale,
+            num_latents=self.preset.num_latents,
+            dropped=dropped,
+        )
+
+    def provenance(self, inputs: Mapping[str, InputEntry]) -> Provenance:
+        """What a manifest says of this preset and these inputs."""
+        return Provenance(
+            preset=self.preset.name,
+            random_weights=self.preset.random_seed is not None,
+            weights=self.weight_hashes(),
+            inputs=inputs,
+        )
+
     def weight_hashes(self) -> dict[str, str]:
-        """sha256 of each weight file that is there."""
-        paths = {network: self._path(network) for network in self.preset.weights}
-        return {network: sha256_of(path) for network, path in paths.items() if path is not None}
+        """sha256 of each weight file that is there.
+
+        Raises:
+            WeightsMismatchError: a file was fetched under the name of another.
+        """
+        hashes = {}
+        for network in self.preset.weights:
+            path = self._path(network)
+            if path is None:
+                continue
+            hashes[network] = sha256_of(path)
+            if (other := is_other_file(path, hashes[network])) is not None:
+                raise WeightsMismatchError(f"{path} has the content of {other}; run `apg fetch-weights` again")
+        return hashes
 
     def _path(self, network: str) -> Path | None:
         if network not in self.preset.weights:
@@ -103,12 +158,14 @@ class ModelLoader:
                 module = build()
         else:
             path = find_weights(self.preset, network, self._checkpoints)
+            if (doubt := weight_doubt(path)) is not None:
+                log.warning("%s: %s", network, doubt)
             state = read_state_dict(path)
             with torch.device("meta"):  # no memory of its own: the peak is one copy of the weights
                 module = build()
-            assign_weights(
-                module, image_encoder_state(state) if network == "image_encoder" else state, source=path.name
-            )
+            if isinstance(module, ImageEncoder):
+                state = image_encoder_state(state, module.state_dict())
+            assign_weights(module, state, source=path.name)
         return module.to(self.device, dtype or self._dtype).eval().requires_grad_(False)
 
 

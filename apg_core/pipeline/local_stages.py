@@ -1,10 +1,11 @@
 """The stages in this process, and a preset's networks loaded behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.codec import ShapeCodec
 from apg_core.pipeline.conditioning import FeatureExtractor, ImagePreparer
@@ -15,8 +16,11 @@ from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, On
 from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
 from apg_core.presets.weights import CHECKPOINTS
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
+from apg_core.protocol.manifest import Provenance
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, DecodeOptions, MeshOptions
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +72,8 @@ class Pipeline:
 
     preset: Preset
     stages: LocalStages
-    weight_hashes: dict[str, str]
+    provenance: Provenance
+    """What a manifest says of the preset; it has no inputs yet."""
 
 
 def load_pipeline(
@@ -88,18 +93,22 @@ def load_pipeline(
     chosen = preset if isinstance(preset, Preset) else load_preset(preset)
     loader = ModelLoader(chosen, device=pick_device(device), checkpoints=(checkpoints,))
     features = FeatureExtractor(loader.image_encoder())
-    sampler = PartSampler(
-        loader.denoiser(),
-        schedule=chosen.schedule,
-        latent_scale=chosen.latent_scale,
-        num_latents=chosen.num_latents,
-        dropped=features.dropped(),
-    )
     stages = LocalStages(
         images=ImagePreparer(loader.background_remover(), size=chosen.image_encoder.input_image_size),
         features=features,
-        sampler=sampler,
+        sampler=loader.part_sampler(dropped=features.dropped()),
         codec=ShapeCodec(loader.vae()),
         meshes=MeshWorker(chosen.surface),
     )
-    return Pipeline(chosen, stages, loader.weight_hashes())
+    return Pipeline(chosen, stages, loader.provenance(inputs={}))
+
+
+def run_at_once(work: Coroutine[Any, Any, Result]) -> Result:
+    """What a coroutine that never has to wait gives, with or without an event loop around."""
+    try:
+        work.send(None)
+    except StopIteration as finished:
+        result: Result = finished.value
+        return result
+    work.close()
+    raise RuntimeError("a local stage tried to wait for something")

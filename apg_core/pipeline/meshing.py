@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from apg_core.geometry.cleanup import clean_part
-from apg_core.geometry.fitting import fit_parts
+from apg_core.geometry.band.lattice import Grid, NarrowBand
 from apg_core.geometry.isosurface import extract_surface
-from apg_core.geometry.lattice import Grid, NarrowBand
-from apg_core.geometry.overlap import SurfaceCells, overlap
+from apg_core.geometry.parts.cleanup import clean_part
+from apg_core.geometry.parts.fitting import fit_parts
+from apg_core.geometry.parts.overlap import SurfaceCells, overlap
 from apg_core.geometry.surface import Surface, SurfaceSampling, sample_surface, zero_surface
 from apg_core.pipeline.stages import CleanedPart, FittedParts
 from apg_core.protocol.mesh import TriangleMesh
@@ -25,7 +25,7 @@ class MeshWorker:
 
     def extract(self, band: NarrowBand, options: DecodeOptions) -> TriangleMesh:
         """The surface within a narrow band."""
-        return extract_surface(band, backend=options.isosurface_backend, crop=options.use_coarse_bbox)
+        return extract_surface(band, backend=options.isosurface_backend)
 
     def overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
         """Larger share of surface cells that the mesh and the accepted parts have in common."""

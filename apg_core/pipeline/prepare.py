@@ -1,6 +1,6 @@
 """Pictures as the image encoder wants them: on white, cropped around the object, square.
 
-Also which regions a part mask has, and in what order. Features are made elsewhere.
+Features are made elsewhere.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
-from scipy import ndimage
 
 from apg_core.errors import MaskError
 from apg_core.protocol.arrays import Labels, RgbaImage, RgbImage
@@ -72,15 +71,6 @@ def prepare_region(rgba: RgbaImage, labels: Labels, label: int, size: int) -> Rg
     on_white = _on_white(box.crop(rgba))
     on_white[~box.crop(inside)] = WHITE
     return _resized(on_white, size)
-
-
-def mask_regions(labels: Labels) -> list[int]:
-    """The labels other than zero in the order their parts are made: bottom row first, then left column."""
-    values = np.unique(labels)
-    boxes = ndimage.find_objects(np.searchsorted(values, labels) + 1)
-    corners = [(-rows.stop, columns.start) for rows, columns in boxes]
-    ordered = sorted(zip(corners, values.tolist(), strict=True))
-    return [label for _, label in ordered if label != 0]
 
 
 def align_mask(labels: Labels, shape: tuple[int, ...]) -> Labels:

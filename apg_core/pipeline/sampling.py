@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from apg_core.diffusion.guidance import GuidanceScales, GuidedInput, part_rows, whole_rows
+from apg_core.diffusion.guidance import GuidedInput, part_rows, whole_rows
 from apg_core.diffusion.schedule import Schedule
 from apg_core.diffusion.trajectories import StepCallback, Trajectory, run_together
 from apg_core.models.part_dit import PartDit
-from apg_core.pipeline.stages import HistoryNoise, LatentRequest, PartRequest, WholeRequest
+from apg_core.pipeline.stages import Geometry, HistoryNoise, LatentRequest
 from apg_core.protocol.arrays import FeatureArray, LatentArray
+from apg_core.protocol.options import GuidanceScales
 
 
 class PartSampler:
@@ -65,7 +66,8 @@ class PartSampler:
 
     def trajectory(self, request: LatentRequest) -> Trajectory:
         """The request as a trajectory at its start, to run alone or in a batch."""
-        guided = self._whole_input(request) if isinstance(request, WholeRequest) else self._part_input(request)
+        geometry = request.geometry
+        guided = self._whole_input(request) if geometry is None else self._part_input(request, geometry)
         return Trajectory(
             self.denoiser,
             guided,
@@ -79,29 +81,28 @@ class PartSampler:
         """The trajectory's latent as it stands, in VAE scale."""
         return (trajectory.latents[0] / self._latent_scale).cpu().numpy()
 
-    def _whole_input(self, request: WholeRequest) -> GuidedInput:
-        whole = self._tensor(request.features)
-        images = torch.stack([self._doubled(self._dropped), self._doubled(whole)])
-        return GuidedInput(images, self._zero_slot[None, None], whole_rows(request.guidance))
+    def _whole_input(self, request: LatentRequest) -> GuidedInput:
+        assert request.features is not None
+        images = torch.stack([self._doubled(self._dropped), self._doubled(self._tensor(request.features))])
+        return GuidedInput(images, self._zero_slot[None, None], whole_rows(request.guidance.image))
 
-    def _part_input(self, request: PartRequest) -> GuidedInput:
-        image_guidance = 0.0 if request.features is None else request.image_guidance
+    def _part_input(self, request: LatentRequest, geometry: Geometry) -> GuidedInput:
+        scales = request.guidance
         images = [self._doubled(self._dropped)]
-        if request.features is not None and image_guidance != 0:
+        if request.features is None:
+            scales = GuidanceScales(image=0.0, geometry=scales.geometry)
+        elif scales.image != 0:
             part = self._dropped if request.region_features is None else self._tensor(request.region_features)
             images.append(torch.cat([self._tensor(request.features), part], dim=-1))
-        whole = self._tensor(request.whole) * self._latent_scale
-        history = self._tensor(request.history) * self._latent_scale
+        whole = self._tensor(geometry.whole) * self._latent_scale
+        history = self._tensor(geometry.history) * self._latent_scale
         sigma = None
-        if request.history_noise is not None:
-            history = self._noised(history, request.history_noise)
-            sigma = torch.tensor([[0.0, request.history_noise.sigma]], device=self._device).expand(2, 2)
+        if geometry.noise is not None:
+            history = self._noised(history, geometry.noise)
+            sigma = torch.tensor([[0.0, geometry.noise.sigma]], device=self._device).expand(2, 2)
         zero = torch.stack([self._zero_slot, self._zero_slot])
         return GuidedInput(
-            torch.stack(images),
-            torch.stack([zero, torch.stack([whole, history])]),
-            part_rows(GuidanceScales(image_guidance, request.geometry_guidance)),
-            sigma,
+            torch.stack(images), torch.stack([zero, torch.stack([whole, history])]), part_rows(scales), sigma
         )
 
     def _noised(self, history: Tensor, noise: HistoryNoise) -> Tensor:

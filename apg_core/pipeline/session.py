@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from apg_core.pipeline.seeds import trajectory_seed
-from apg_core.protocol.artifacts import FailedRegion, PartFacts, StopReason
+from apg_core.protocol.manifest import FailedRegion, PartFacts, StopReason
 from apg_core.protocol.options import GenerationOptions
 
 
@@ -24,13 +24,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at a part: `step` counts parts tried (the mask region, where there is a mask), `index` those kept."""
+    """One try at a part."""
 
-    step: int
+    turn: int
+    """Place among the parts tried; with a mask, among its regions."""
     index: int
-    attempt: int
+    """Place that the part will have among those kept."""
+    number: int
+    """How many attempts at this part there were before."""
     seed: int
     label: int | None
+    """The mask region, where there is a mask."""
 
 
 class PartSession:
@@ -55,8 +59,8 @@ class PartSession:
         self._labels = None if labels is None else tuple(labels)
         self._accepted = len(accepted)
         self._failed = list(failed)
-        self._step = len(accepted) + len(failed)
-        self._attempt = 0
+        self._turn = len(accepted) + len(failed)
+        self._failures = 0
         self._pending: Attempt | None = None
         self._stop_reason: StopReason | None = None
 
@@ -80,15 +84,15 @@ class PartSession:
         if self._pending is None and self._stop_reason is None:
             if self._labels is None and self._accepted >= self._options.max_parts:
                 self._stop_reason = StopReason.MAX_PARTS
-            elif self._labels is not None and self._step >= len(self._labels):
+            elif self._labels is not None and self._turn >= len(self._labels):
                 self._stop_reason = StopReason.ALL_REGIONS_DONE
             else:
                 self._pending = Attempt(
-                    step=self._step,
+                    turn=self._turn,
                     index=self._accepted,
-                    attempt=self._attempt,
-                    seed=trajectory_seed(self._options, part=self._step, attempt=self._attempt),
-                    label=None if self._labels is None else self._labels[self._step],
+                    number=self._failures,
+                    seed=trajectory_seed(self._options, part=self._turn, attempt=self._failures),
+                    label=None if self._labels is None else self._labels[self._turn],
                 )
         return self._pending
 
@@ -101,8 +105,8 @@ class PartSession:
         threshold = self._options.iou_threshold
         return self._labels is None and threshold >= 0 and overlap > threshold
 
-    def record(self, outcome: Outcome) -> None:
-        """How the pending attempt ended.
+    def record(self, outcome: Outcome) -> FailedRegion | None:
+        """How the pending attempt ended; gives the mask region that is passed over for it, if one is.
 
         Raises:
             RuntimeError: no attempt is pending.
@@ -117,18 +121,20 @@ class PartSession:
             case Outcome.END_OF_OBJECT:
                 self._stop_reason = StopReason.END_OF_SEQUENCE
             case Outcome.DUPLICATE | Outcome.EMPTY:
-                self._attempt += 1
-                if self._attempt > self._options.duplicate_retries:
-                    self._give_up(outcome)
+                self._failures += 1
+                if self._failures > self._options.duplicate_retries:
+                    return self._give_up(outcome)
+        return None
 
     def _go_on(self) -> None:
-        self._step += 1
-        self._attempt = 0
+        self._turn += 1
+        self._failures = 0
 
-    def _give_up(self, outcome: Outcome) -> None:
+    def _give_up(self, outcome: Outcome) -> FailedRegion | None:
         if self._labels is None:
             self._stop_reason = StopReason.NO_NEW_PART
-        else:
-            label = self._labels[self._step]
-            self._failed.append(FailedRegion(label=label, attempts=self._attempt, reason=outcome))
-            self._go_on()
+            return None
+        failed = FailedRegion(label=self._labels[self._turn], attempts=self._failures, reason=outcome)
+        self._failed.append(failed)
+        self._go_on()
+        return failed

@@ -5,15 +5,15 @@ from typing import Protocol
 
 from apg_core.pipeline.stages import OnStep
 from apg_core.protocol.arrays import LatentArray, RgbImage
-from apg_core.protocol.artifacts import AcceptedPart, FailedRegion
-from apg_core.protocol.job import JobStage
+from apg_core.protocol.manifest import AcceptedPart, FailedRegion
+from apg_core.protocol.stage import Stage
 
 
 class Sink(Protocol):
     """Where a generation tells what it does; every call is awaited before it goes on."""
 
-    def stage(self, stage: JobStage, *, part: int | None = None, attempt: int = 0) -> Awaitable[None]:
-        """A stage begins; `part` is the index that the part will have if it is accepted."""
+    def stage(self, stage: Stage, *, part: int | None = None, attempt: int = 0) -> Awaitable[None]:
+        """A stage that takes a while begins; `part` is the index that the part will have if it is accepted."""
         ...
 
     def on_step(self) -> OnStep | None:

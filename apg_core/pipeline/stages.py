@@ -10,12 +10,12 @@ from typing import Protocol
 
 import numpy as np
 
-from apg_core.geometry.cleanup import Cleaned
-from apg_core.geometry.overlap import SurfaceCells
+from apg_core.geometry.parts.cleanup import Cleaned
+from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.options import CleanupOptions, DecodeOptions, MeshOptions
+from apg_core.protocol.options import CleanupOptions, DecodeOptions, GuidanceScales, MeshOptions
 
 OnStep = Callable[[int, int], None]
 
@@ -37,34 +37,33 @@ class HistoryNoise:
     noise: LatentArray
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class WholeRequest:
-    """Sample the whole object from an image."""
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """What a part is sampled beside: latents of the whole object and of the parts so far."""
 
-    features: FeatureArray
-    guidance: float
-    seed: int
-    steps: int
-    sigma_floor: float
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class PartRequest:
-    """Sample the next part: from the image's features where there is one, the whole, and the history."""
-
-    features: FeatureArray | None
-    region_features: FeatureArray | None
     whole: LatentArray
     history: LatentArray
-    image_guidance: float
-    geometry_guidance: float
+    noise: HistoryNoise | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LatentRequest:
+    """Sample one latent: of the next part, or of the whole object where there is no geometry to go by."""
+
+    features: FeatureArray | None
+    """Of the picture, where there is one."""
+    region_features: FeatureArray | None = None
+    """Of the part's mask region, where there is one."""
+    geometry: Geometry | None = None
+    guidance: GuidanceScales
+    """For the whole object only the image's counts."""
     seed: int
     steps: int
     sigma_floor: float
-    history_noise: HistoryNoise | None = None
 
-
-LatentRequest = WholeRequest | PartRequest
+    def __post_init__(self) -> None:
+        if self.features is None and self.geometry is None:
+            raise ValueError("nothing to sample from: give features, geometry, or both")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,10 @@
 """Where weight files are, and how they get there."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from apg_core.errors import OutputError, SetupError, WeightsMissingError
@@ -12,29 +12,54 @@ from apg_core.presets.preset import Preset, WeightSource
 
 CHECKPOINTS = Path("checkpoints")
 HASH_CHUNK = 1 << 22
+_RECORDS = Path(".cache/huggingface/download")  # where huggingface_hub notes what it put into a folder
 
 
 def find_weights(preset: Preset, network: str, folders: Sequence[Path] = (CHECKPOINTS,)) -> Path:
-    """The weight file of one network: in the preset's folder, in `folders`, or in Hugging Face's cache.
+    """The weight file of one network: the first of `weight_places` that is there.
 
     Raises:
         WeightsMissingError: it is in none of them.
     """
-    source = preset.weights[network]
-    places = [folder / name for folder in (preset.folder, *folders) for name in _names(source)]
-    for place in places:
+    for place in weight_places(preset, network, folders):
         if place.is_file():
             return place
-    if source.repository is not None:
-        for name in source.files:
-            cached = try_to_load_from_cache(source.repository, name)
-            if isinstance(cached, str):
-                return Path(cached)
-    looked = ", ".join(str(folder) for folder in (preset.folder, *folders))
+    source = preset.weights[network]
+    if not source.files:
+        raise WeightsMissingError(
+            f"preset {preset.name} does not say which file has its {network} weights: "
+            f"set {network}.checkpoint_path in {preset.reference}"
+        )
+    looked = _looked(preset, source, folders)
+    fetch = "" if source.repository is None else f"run `apg fetch-weights {preset.reference}`; "
     raise WeightsMissingError(
         f"{network} weights of preset {preset.name} ({' or '.join(source.files)}) are not in {looked}; "
-        f"run `apg fetch-weights {preset.reference}`"
+        f"{fetch}`apg doctor --preset {preset.reference}` lists every place"
     )
+
+
+def weight_places(preset: Preset, network: str, folders: Sequence[Path] = (CHECKPOINTS,)) -> list[Path]:
+    """Every path at which one network's weights are looked for, in that order; `folders` are checkpoint folders.
+
+    A file that the config names by an absolute path is looked for there and nowhere else. A relative one is looked
+    for below the working directory, the config file's folder and that one's parents, then in `folders`; there and in
+    the caches by its own name only, so that no other network's file can take its place.
+    """
+    source = preset.weights[network]
+    places = _of_named(preset, source, folders) if source.path is not None else _of_known(preset, source, folders)
+    absolute = source.path is not None and source.path.is_absolute()
+    return list(dict.fromkeys(places)) + ([] if absolute else [*_in_caches(network, source)])
+
+
+def is_other_file(path: Path, sha256: str) -> str | None:
+    """The name under which a file of this content was fetched into the same folder, where it is another name."""
+    recorded = {}
+    for record in sorted((path.parent / _RECORDS).glob("*.metadata")):
+        lines = record.read_text(encoding="utf-8", errors="replace").splitlines()
+        recorded[record.name.removesuffix(".metadata")] = lines[1].strip() if len(lines) > 1 else ""
+    if recorded.get(path.name) == sha256:
+        return None
+    return next((name for name, known in recorded.items() if known == sha256), None)
 
 
 def fetch_weights(preset: Preset, folder: Path = CHECKPOINTS, *, tell: Callable[[str], None]) -> list[Path]:
@@ -50,7 +75,7 @@ def fetch_weights(preset: Preset, folder: Path = CHECKPOINTS, *, tell: Callable[
     fetched = []
     for network, source in preset.weights.items():
         if source.repository is None:
-            tell(f"{network}: comes with the preset")
+            tell(f"{network}: not published; it comes with the preset, or is yours")
             continue
         name = source.files[0]
         tell(f"{network}: {name} from {source.repository}; using it accepts: {source.licence}")
@@ -65,6 +90,53 @@ def sha256_of(path: Path) -> str:
         while chunk := file.read(HASH_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _looked(preset: Preset, source: WeightSource, folders: Sequence[Path]) -> str:
+    if source.path is not None and source.path.is_absolute():
+        return str(source.path.parent)
+    above = " or above it" if len(preset.roots) > 1 else ""
+    places = [f"{preset.folder}{above}", *map(str, folders)]
+    return ", ".join(places) + ("" if source.repository is None else " or the caches")
+
+
+def _of_named(preset: Preset, source: WeightSource, folders: Sequence[Path]) -> Iterator[Path]:
+    assert source.path is not None
+    if source.path.is_absolute():
+        yield source.path
+        return
+    for root in (Path.cwd(), *preset.roots):
+        yield root / source.path
+    # `checkpoints/x.pth` in a config is x.pth in the folder of checkpoints, wherever that is.
+    inner = source.path.relative_to(CHECKPOINTS) if source.path.is_relative_to(CHECKPOINTS) else source.path
+    for folder in folders:
+        yield folder.absolute() / inner
+        if source.repository is not None:
+            yield folder.absolute() / Path(source.repository).name / source.path.name
+
+
+def _of_known(preset: Preset, source: WeightSource, folders: Sequence[Path]) -> Iterator[Path]:
+    roots = [preset.folder, *folders]
+    if source.repository is not None:
+        roots += [root / CHECKPOINTS for root in preset.roots]
+    for root in roots:
+        for name in _names(source):
+            yield root.absolute() / name
+
+
+def _in_caches(network: str, source: WeightSource) -> Iterator[Path]:
+    """Each cache is where its own library puts it, by its own environment variables."""
+    if network == "image_encoder" and source.repository is not None:
+        from torch.hub import get_dir  # torch takes a second to import
+
+        for name in source.files:
+            if name.endswith(".pth"):
+                yield Path(get_dir()) / "checkpoints" / name
+    if source.repository is not None:
+        for name in source.files:
+            cached = try_to_load_from_cache(source.repository, name)
+            folder = Path(constants.HF_HUB_CACHE) / f"models--{source.repository.replace('/', '--')}"
+            yield Path(cached) if isinstance(cached, str) else folder / name
 
 
 def _names(source: WeightSource) -> list[Path]:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from apg_core.errors import ApgError
-from apg_core.protocol.prompt import Mode
+from apg_core.protocol.mode import Mode
+from apg_core.protocol.stage import Stage
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -27,18 +28,6 @@ class JobStatus(StrEnum):
     def is_terminal(self) -> bool:
         """Whether nothing more will happen to the job but its expiry."""
         return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
-
-
-class JobStage(StrEnum):
-    """What a running job is busy with."""
-
-    BACKGROUND = "background"
-    ENCODE = "encode"
-    WHOLE = "whole"
-    PART = "part"
-    MESH = "mesh"
-    FIT = "fit"
-    PACKAGE = "package"
 
 
 class _Value(BaseModel):
@@ -107,7 +96,7 @@ class Job(_Value):
 
     id: str
     status: JobStatus
-    stage: JobStage | None
+    stage: Stage | None
     """What it is busy with while it runs."""
     progress: Fraction
     """Estimated share of the work done; never falls."""
@@ -161,7 +150,7 @@ class Event(_Value):
     type: EventType
     job_id: str
     at: datetime
-    stage: JobStage | None = None
+    stage: Stage | None = None
     progress: Fraction
     parts_done: Count
     parts_total: Count | None = None

@@ -2,22 +2,49 @@
 
 A stage names its own options as its parameter type; `GenerationOptions` inherits every one of them, so that the
 caller writes one flat set of names and a stage still sees only what is its own.
-Defaults are those of spec/pipeline.md. A preset may have its own defaults: `with_defaults` applies them to the
-fields that the caller left alone.
+Defaults are the published ones (docs/how-it-works.md, "Options"). A preset may have its own: `with_defaults` applies
+them to the fields that the caller left alone.
 """
 
 import difflib
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from apg_core.errors import OptionError
+from apg_core.protocol.backends import AUTO, isosurface_choices
 
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Scale = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-IsosurfaceBackend = Literal["auto", "diso", "libigl", "skimage"]
+
+
+def _one_of_the_backends(name: str) -> str:
+    choices = isosurface_choices()
+    if name not in choices:
+        raise ValueError(f"input should be {', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}")
+    return name
+
+
+def _list_the_backends(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(isosurface_choices())
+
+
+IsosurfaceBackend = Annotated[str, AfterValidator(_one_of_the_backends), Field(json_schema_extra=_list_the_backends)]
+
+
+def _or_off(faces: object) -> object:
+    return 0 if faces is None or (isinstance(faces, int) and faces < 0) else faces
 
 
 class _Options(BaseModel):
@@ -67,6 +94,14 @@ class GuidanceOptions(_Options):
     """How strongly the whole object follows the image, where it is sampled from one."""
 
 
+@dataclass(frozen=True)
+class GuidanceScales:
+    """How strongly a sample follows the image (a) and the geometry (b)."""
+
+    image: float
+    geometry: float
+
+
 class StoppingRules(_Options):
     """When a part is tried again, and when the object is done."""
 
@@ -87,10 +122,10 @@ class DecodeOptions(_Options):
 
     grid_size: Annotated[int, Field(ge=16, le=1024)] = 256
     """Lattice points along an edge of the field's cube; a power of two."""
-    isosurface_backend: IsosurfaceBackend = "auto"
+    isosurface_backend: IsosurfaceBackend = AUTO
     """`diso` needs CUDA; `auto` takes it where it is there, `libigl` otherwise."""
     use_coarse_bbox: bool = False
-    """Crop the volume to the coarse band's box before extraction."""
+    """Spend all of `grid_size` within the surface's own box, as a lattice of 128 shows it: finer voxels."""
 
     @field_validator("grid_size")
     @classmethod
@@ -105,9 +140,9 @@ class CleanupOptions(_Options):
     """How an accepted part is cleaned up."""
 
     postprocess: bool = True
-    """Simplify, and drop floaters."""
-    simplify_faces: Annotated[int, Field(ge=0)] = 50_000
-    """Quadric simplification above this many faces; 0 turns it off."""
+    """Simplify, drop floaters, and whatever else is done to a finished part; off leaves it as it was extracted."""
+    simplify_faces: Annotated[int, BeforeValidator(_or_off)] = 50_000
+    """Quadric simplification above this many faces; 0, less or null turns it off."""
     simplify_aggressiveness: Annotated[float, Field(ge=0, le=10)] = 1.0
     """How hard the simplifier pushes towards the target, in its own unit."""
     fit_to_mesh: bool = False

@@ -1,84 +1,98 @@
-"""What the caller gives: one type a mode. Arrays are decoded and checked already; see `apg_core.inputs`."""
+"""What the caller gives, and which mode that is. Arrays are decoded and checked already; see `apg_core.inputs`."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
 
 from apg_core.errors import PromptError
 from apg_core.protocol.arrays import Image, Labels
 from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.mode import Mode as Mode
 
-Mode = Literal["image", "mesh", "image_mesh", "image_mask", "image_mesh_mask"]
-
-
-@dataclass(frozen=True, eq=False)
-class ImagePrompt:
-    """A picture of the object; the whole is sampled from it."""
-
-    mode: ClassVar[Mode] = "image"
-    image: Image
+InputName = Literal["image", "mesh", "mask"]
 
 
-@dataclass(frozen=True, eq=False)
-class MeshPrompt:
-    """The whole object as a mesh."""
+@dataclass(frozen=True)
+class InputKind:
+    """One kind of input: what it is, and how its files end."""
 
-    mode: ClassVar[Mode] = "mesh"
-    mesh: TriangleMesh
-
-
-@dataclass(frozen=True, eq=False)
-class ImageMeshPrompt:
-    """The whole object as a mesh, and a picture of it."""
-
-    mode: ClassVar[Mode] = "image_mesh"
-    image: Image
-    mesh: TriangleMesh
+    about: str
+    endings: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class MaskedImagePrompt:
-    """A picture, and which of its pixels belong to which part."""
+INPUTS: Mapping[InputName, InputKind] = {
+    "image": InputKind("a picture of the object: PNG, JPEG or WebP", (".png", ".jpg", ".jpeg", ".webp")),
+    "mesh": InputKind(
+        "the whole object: GLB, glTF, OBJ, PLY, STL or OFF", (".glb", ".gltf", ".obj", ".ply", ".stl", ".off")
+    ),
+    "mask": InputKind("an indexed part mask of the picture; 0 is background", (".png", ".webp")),
+}
+"""Every input there is, in the order in which they are named."""
 
-    mode: ClassVar[Mode] = "image_mask"
-    image: Image
-    mask: Labels
-
-
-@dataclass(frozen=True, eq=False)
-class MaskedImageMeshPrompt:
-    """A picture, its part mask, and the whole object as a mesh."""
-
-    mode: ClassVar[Mode] = "image_mesh_mask"
-    image: Image
-    mesh: TriangleMesh
-    mask: Labels
-
-
-Prompt = ImagePrompt | MeshPrompt | ImageMeshPrompt | MaskedImagePrompt | MaskedImageMeshPrompt
+MODES: Mapping[frozenset[str], Mode] = {
+    frozenset({"image"}): "image",
+    frozenset({"mesh"}): "mesh",
+    frozenset({"image", "mesh"}): "image_mesh",
+    frozenset({"image", "mask"}): "image_mask",
+    frozenset({"image", "mesh", "mask"}): "image_mesh_mask",
+}
+"""The mode of each set of inputs that can be worked from; the only place that says so."""
 
 
-def check_combination(*, image: bool, mesh: bool, mask: bool) -> None:
-    """Whether what is given is one of the five modes; asked before any of it is read.
+def mode_of(given: Iterable[str]) -> Mode:
+    """The mode of inputs of these names; asked before any of them is read.
 
     Raises:
         PromptError: neither image nor mesh, or a mask without an image.
     """
-    if mask and not image:
+    names = frozenset(given)
+    if (mode := MODES.get(names)) is not None:
+        return mode
+    if "mask" in names:
         raise PromptError("a mask needs the image whose pixels it labels; give an image too", field="mask")
-    if not image and not mesh:
-        raise PromptError("nothing to work from; give an image, a mesh, or both", field="image")
+    raise PromptError("nothing to work from; give an image, a mesh, or both", field="image")
 
 
-def make_prompt(image: Image | None = None, mesh: TriangleMesh | None = None, mask: Labels | None = None) -> Prompt:
-    """The prompt type that these inputs make.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Prompt:
+    """The inputs of one generation.
 
     Raises:
         PromptError: neither image nor mesh, or a mask without an image.
     """
-    check_combination(image=image is not None, mesh=mesh is not None, mask=mask is not None)
-    if image is None:
-        assert mesh is not None
-        return MeshPrompt(mesh)
-    if mask is not None:
-        return MaskedImagePrompt(image, mask) if mesh is None else MaskedImageMeshPrompt(image, mesh, mask)
-    return ImagePrompt(image) if mesh is None else ImageMeshPrompt(image, mesh)
+
+    image: Image | None = None
+    """A picture of the object; where there is no mesh, the whole is sampled from it."""
+    mesh: TriangleMesh | None = None
+    """The whole object, in any frame."""
+    mask: Labels | None = None
+    """Which pixels of the image belong to which part."""
+
+    def __post_init__(self) -> None:
+        assert self.mode  # raises where there is none
+
+    @cached_property
+    def mode(self) -> Mode:
+        """Which of the modes this is."""
+        return mode_of(name for name in INPUTS if getattr(self, name) is not None)
+
+    @cached_property
+    def regions(self) -> tuple[int, ...] | None:
+        """Labels of the mask in the order in which their parts are made; None without a mask, where the model ends."""
+        return None if self.mask is None else mask_regions(self.mask)
+
+
+def mask_regions(labels: Labels) -> tuple[int, ...]:
+    """The labels other than zero in the order their parts are made: bottom row first, then left column."""
+    values, places = np.unique(labels, return_inverse=True)
+    places = places.reshape(labels.shape)
+    bottom, left = np.zeros(len(values), int), np.zeros(len(values), int)
+    for row, within in enumerate(places):
+        bottom[within] = row
+    for column in reversed(range(places.shape[1])):
+        left[places[:, column]] = column
+    ordered = values[np.lexsort((left, -bottom))].tolist()
+    return tuple(label for label in ordered if label != 0)

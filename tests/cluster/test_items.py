@@ -23,7 +23,7 @@ def items_of(path: Path) -> dict[str, Item]:
 
 
 def named(item: Item) -> dict[str, str]:
-    return {kind: place.name for kind, place in item.sources().items()}
+    return {kind: place.name for kind, place in item.files.items()}
 
 
 def test_files_of_one_name_make_one_item(tmp_path: Path) -> None:
@@ -67,11 +67,11 @@ ROWS = [
 
 
 def check_rows(items: dict[str, Item], folder: Path) -> None:
-    assert items["chair"].image == Place(f"{folder}/pictures/chair.png")
+    assert items["chair"].files.get("image") == Place(f"{folder}/pictures/chair.png")
     assert items["chair"].chosen_options().seed == 7
-    assert items["cup"].mesh == Place("s3://bucket/cup.glb")
+    assert items["cup"].files["mesh"] == Place("s3://bucket/cup.glb")
     assert items["cup"].chosen_options().model_fields_set == set()
-    assert items["lamp"].image == Place("/data/lamp.png")
+    assert items["lamp"].files.get("image") == Place("/data/lamp.png")
     assert items["lamp"].chosen_options().max_parts == 2
 
 

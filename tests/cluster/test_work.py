@@ -18,7 +18,7 @@ from cluster.storage import Place
 from cluster.tries import Tries
 from cluster.work import Failure, RowStage, Work
 
-CHAIR = Item(id="chair", image=Place("/in/chair.png"))
+CHAIR = Item(id="chair", files={"image": Place("/in/chair.png")})
 PICTURE = b"a picture"
 
 
@@ -78,7 +78,7 @@ def write_manifest(output: Path, **changes: object) -> None:
 
 def asked(output: Path, **options: int | bool) -> Outcome | None:
     complete = GenerationOptions(**{"seed": 3, **options})  # type: ignore[arg-type]
-    chair = Item(id="chair", image=Place.of(output / "chair.png"))
+    chair = Item(id="chair", files={"image": Place.of(output / "chair.png")})
     return finished(chair, complete, output=Place.of(output), preset="nano", limits=InputLimits(upload_bytes=100))
 
 

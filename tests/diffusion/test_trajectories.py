@@ -1,11 +1,13 @@
 """Trajectories give the same latents alone and in company, and stop when they should."""
 
+from typing import get_args
+
 import pytest
 import torch
 
 from apg_core.diffusion.guidance import DROPPED_IMAGE, GuidanceScales, GuidedInput, part_rows, whole_rows
-from apg_core.diffusion.schedule import Schedule
-from apg_core.diffusion.trajectories import Trajectory, TrajectoryBatch, run
+from apg_core.diffusion.schedule import Schedule, SolverName
+from apg_core.diffusion.trajectories import Trajectory, TrajectoryBatch, run, run_together
 from apg_core.errors import GenerationCancelled, SamplingError
 from apg_core.models.part_dit import PartDit
 from apg_core.presets import load_preset
@@ -58,6 +60,21 @@ def test_guidance_equals_the_formula_of_three_rows() -> None:
         by_place = {(0, 0): u, (0, 1): g, (1, 1): ig}
         mixed = sum(row.weight * by_place[row.image, row.geometry] for row in part_rows(GuidanceScales(a, b)))
         torch.testing.assert_close(mixed, u + a * (ig - g) + b * (g - u))
+
+
+@pytest.mark.parametrize("name", get_args(SolverName))
+def test_every_scheduler_gives_the_same_latent_alone_and_in_company(denoiser: PartDit, name: SolverName) -> None:
+    schedule = Schedule(class_name=name, rescale_betas_zero_snr=name != "PNDMScheduler")
+
+    def one(seed: int) -> Trajectory:
+        return Trajectory(denoiser, guided(seed), schedule=schedule, steps=12, seed=seed)
+
+    alone = run(denoiser, one(3))
+    assert torch.isfinite(alone).all()
+    assert torch.equal(alone, run(denoiser, one(3)))
+    together = [one(2), one(3)]
+    run_together(denoiser, together)
+    torch.testing.assert_close(together[1].latents, alone, atol=TOLERANCE, rtol=0)
 
 
 def test_without_image_guidance_no_row_sees_the_image() -> None:

@@ -4,10 +4,10 @@ from reference import solid
 from support.fields import sphere, torus
 from support.objects import ball, block, table
 
-from apg_core.geometry.cleanup import clean_part, connected_scene, drop_floaters, simplify, smooth
-from apg_core.geometry.field import narrow_band
+from apg_core.geometry.band.lattice import Grid
+from apg_core.geometry.band.narrowing import narrow_band
 from apg_core.geometry.isosurface import extract_surface
-from apg_core.geometry.lattice import Grid
+from apg_core.geometry.parts.cleanup import clean_part, connected_scene, drop_floaters, smooth
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions
 
@@ -21,17 +21,6 @@ def test_simplified_part_is_near_the_target_closed_and_of_the_same_volume(field,
     assert solid(cleaned.mesh).is_watertight
     assert solid(cleaned.mesh).volume == pytest.approx(solid(mesh).volume, rel=0.01)
     assert cleaned.notes == (f"simplified from {len(mesh.faces)} to {len(cleaned.mesh.faces)} faces",)
-
-
-def test_simplification_leaves_a_closed_surface_closed_even_short_of_the_target() -> None:
-    def wavy(points: np.ndarray) -> np.ndarray:
-        ripples = np.sin(31 * points[:, 0]) * np.sin(29 * points[:, 1]) * np.sin(37 * points[:, 2])
-        return sphere(0.5)(points) + 0.03 * ripples
-
-    mesh = extract_surface(narrow_band(wavy, Grid(96)))
-    reduced, _ = simplify(mesh, 300, aggressiveness=1.0)
-    assert solid(reduced).is_watertight
-    assert len(reduced.faces) < len(mesh.faces)
 
 
 def test_small_part_without_floaters_is_left_as_it_is() -> None:

@@ -5,8 +5,8 @@ import pytest
 import trimesh
 from support.objects import ball, table
 
-from apg_core.geometry.colours import part_colour
 from apg_core.geometry.export import part_glb, scene_glb, whole_glb
+from apg_core.geometry.picture.colours import part_colour
 
 
 def load(data: bytes) -> trimesh.Scene:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from apg_core.geometry.fitting import REACH, fit_parts
+from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.isosurface import extract_surface
-from apg_core.geometry.lattice import Grid
+from apg_core.geometry.parts.fitting import REACH, fit_parts
 from apg_core.geometry.solid import enclosed
 from apg_core.protocol.mesh import TriangleMesh
 from tests.support.objects import ball, block, table

@@ -5,9 +5,9 @@ import pytest
 from reference import solid
 from support.objects import ball, block
 
-from apg_core.geometry.colours import part_colour
 from apg_core.geometry.measure import measure
 from apg_core.geometry.normalise import normalise
+from apg_core.geometry.picture.colours import part_colour
 from apg_core.protocol.mesh import TriangleMesh
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from reference import set_overlap, solid, surface_cells
 from support.objects import as_mesh, ball, block
 
-from apg_core.geometry.overlap import SurfaceCells, overlap
+from apg_core.geometry.parts.overlap import SurfaceCells, overlap
 from apg_core.protocol.mesh import TriangleMesh
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from support.objects import ball, block, table
 
-from apg_core.geometry.colours import part_colour
-from apg_core.geometry.render import coloured_mask, exploded, preview
+from apg_core.geometry.picture.colours import part_colour
+from apg_core.geometry.picture.render import coloured_mask, exploded, preview
 from apg_core.protocol.mesh import TriangleMesh
 
 SIZE = 120

@@ -5,8 +5,8 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apg_core.geometry.cleanup import keep_faces
-from apg_core.geometry.lattice import Grid
+from apg_core.geometry.band.lattice import Grid
+from apg_core.geometry.parts.cleanup import keep_faces
 from apg_core.geometry.solid import enclosed, nearest_face
 from apg_core.protocol.mesh import TriangleMesh
 from tests.support.objects import as_mesh, ball, block

@@ -1,29 +1,12 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from reference import farthest_points as slow_farthest_points
-from safetensors.numpy import load_file
 from support.objects import ball, block
 
-from apg_core.geometry.surface import SurfaceSampling, farthest_points, sample_surface, zero_surface
+from apg_core.geometry.surface import SurfaceSampling, sample_surface, zero_surface
 from apg_core.protocol.mesh import TriangleMesh
 
 SMALL = SurfaceSampling(presamples=20_000, candidates=4096, points=2048, latents=128)
-CASES = Path(__file__).parents[1] / "data/parity/nano/cases.safetensors"
-
-
-def test_farthest_points_equal_the_parity_case() -> None:
-    cases = load_file(CASES)
-    expected = cases["fps.out.indices_start5_k100"]
-    np.testing.assert_array_equal(farthest_points(cases["fps.in.points"], 100, start_idx=5), expected)
-
-
-@pytest.mark.parametrize("count", [3000, 26_000])
-def test_farthest_points_are_the_exact_ones_from_the_first_on(count: int) -> None:
-    points = np.random.default_rng(0).normal(size=(count, 3)).astype(np.float32)
-    found = farthest_points(points, 200, start_idx=17)
-    assert found.tolist() == slow_farthest_points(points, 200, first=int(found[0]))
 
 
 def test_samples_lie_on_the_faces_whose_normals_they_carry() -> None:

@@ -82,18 +82,40 @@ def test_a_file_of_something_else_is_a_clear_error(tmp_path: Path) -> None:
         read_state_dict(tmp_path / "list.pth")
 
 
-def test_older_hugging_face_names_load_too() -> None:
-    encoder = ImageEncoder(NANO.image_encoder)
-    names = {
-        "attention.q_proj": "attention.attention.query",
-        "attention.k_proj": "attention.attention.key",
-        "attention.v_proj": "attention.attention.value",
-        "attention.o_proj": "attention.output.dense",
-    }
-    older = {}
-    for key, tensor in encoder.state_dict().items():
-        name = key.removeprefix("backbone.")
-        for new, old in names.items():
-            name = name.replace(new, old)
-        older[name] = tensor
-    assert image_encoder_state(older).keys() == encoder.state_dict().keys()
+PROJECTIONS = {
+    "attention.q_proj": "attention.attention.query",
+    "attention.k_proj": "attention.attention.key",
+    "attention.v_proj": "attention.attention.value",
+    "attention.o_proj": "attention.output.dense",
+}
+
+
+def named(state: dict[str, torch.Tensor], renaming: dict[str, str]) -> dict[str, torch.Tensor]:
+    """The state with these pieces of its keys replaced."""
+    renamed = {}
+    for key, tensor in state.items():
+        name = key
+        for old, new in renaming.items():
+            name = name.replace(old, new)
+        renamed[name] = tensor
+    return renamed
+
+
+@pytest.mark.parametrize("prefix", ["", "backbone."])
+@pytest.mark.parametrize("file_is_older", [False, True])
+@pytest.mark.parametrize("module_is_older", [False, True])
+def test_either_naming_of_a_file_loads_into_either_naming_of_the_module(
+    prefix: str, file_is_older: bool, module_is_older: bool
+) -> None:
+    older, newer = PROJECTIONS, {old: new for new, old in PROJECTIONS.items()}
+    state = ImageEncoder(NANO.image_encoder).state_dict()
+    expected = named(state, older if module_is_older else newer)
+    file = named(state, older if file_is_older else newer)
+    file = {key.replace("backbone.", prefix): tensor for key, tensor in file.items()}
+    renamed = image_encoder_state(file, expected)
+    assert renamed.keys() == expected.keys()
+    assert all(renamed[key] is expected[key] for key in expected)
+
+
+def test_a_key_that_the_image_encoder_does_not_have_keeps_its_name() -> None:
+    assert list(image_encoder_state({"extra": torch.zeros(1)}, ["backbone.layernorm.weight"])) == ["backbone.extra"]

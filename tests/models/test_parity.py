@@ -1,17 +1,19 @@
 """The networks equal the published ones: every case of the parity folder, and the state dicts at release size."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from apg_core.models.background import BackgroundNet
 from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
-from apg_core.parity_cases import CaseResult
+from apg_core.parity.case import CaseResult
+from apg_core.parity.verify import verify
 from apg_core.presets import load_preset
-from apg_core.verify import verify
 
 PARITY = Path(__file__).parents[1] / "data" / "parity"
 
@@ -22,7 +24,7 @@ def results() -> list[CaseResult]:
 
 
 def test_every_parity_case_is_there_and_within_its_tolerance(results: list[CaseResult]) -> None:
-    assert len(results) == 34
+    assert len(results) == 35
     assert [str(result) for result in results if result.error is None or not result.passed] == []
 
 
@@ -30,6 +32,21 @@ def test_a_case_that_is_off_fails_and_a_missing_one_does_not() -> None:
     assert not CaseResult("a", 1e-5, 2e-5).passed
     assert not CaseResult("a", 1e-5, float("nan")).passed
     assert CaseResult("a", 1e-5, None).passed
+
+
+def test_a_folder_need_not_have_every_case_and_one_that_is_not_known_is_named(tmp_path: Path) -> None:
+    tensors = load_file(PARITY / "nano" / "cases.safetensors")
+    kept = {name: tensors[name] for name in tensors if name.startswith("fps.")}
+    lonely = {"dino.out.features": tensors["dino.out.features"], "dit.out.new": torch.zeros(1)}
+    save_file({**kept, **lonely}, tmp_path / "cases.safetensors")
+    shutil.copy(PARITY / "nano" / "config.yaml", tmp_path)
+    for weights in (PARITY / "nano").glob("*.pth"):
+        shutil.copy(weights, tmp_path)
+    by_name = {result.name: result for result in verify(tmp_path, device=torch.device("cpu"))}
+    assert by_name["fps.indices_start5_k100"].error == 0
+    assert str(by_name["dino.features"]) == "skip  dino.features: dino.in.image01 is not in this folder"
+    assert str(by_name["dit.out.new"]) == "skip  dit.out.new: no case of this version"
+    assert {result.error for name, result in by_name.items() if not name.startswith("fps.")} == {None}
 
 
 @pytest.mark.parametrize("preset", ["autopartgen-2048", "autopartgen-4096"])

@@ -6,7 +6,7 @@ import pytest
 from apg_core.errors import OptionError
 from apg_core.pipeline.local import Pipeline, generate_from_image, generate_from_mesh, load_pipeline
 from apg_core.pipeline.seeds import sample_seeds
-from apg_core.protocol.artifacts import StopReason
+from apg_core.protocol.manifest import StopReason
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions
 from tests.support.latents import from_latents, latent_of

@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from apg_core.geometry.fitting import REACH
+from apg_core.geometry.parts.fitting import REACH
 from apg_core.pipeline.local import Pipeline, generate_from_image, generate_from_mesh, load_pipeline
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions, MeshOptions

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Coroutine
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,8 @@ from apg_core.errors import (
     PromptError,
     WeightsMissingError,
 )
+from apg_core.output import is_result
+from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.ending import Ending, Resume
 from apg_core.pipeline.generate import generate
 from apg_core.pipeline.local import (
@@ -30,13 +31,15 @@ from apg_core.pipeline.local import (
     generate_parts,
     load_pipeline,
 )
+from apg_core.pipeline.local_stages import run_at_once
+from apg_core.pipeline.sink import Sink
 from apg_core.pipeline.stages import OnStep
 from apg_core.protocol.arrays import LatentArray, RgbImage
-from apg_core.protocol.artifacts import AcceptedPart, FailedRegion, StopReason
-from apg_core.protocol.job import JobStage
+from apg_core.protocol.manifest import AcceptedPart, FailedRegion, StopReason
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.prompt import Prompt, make_prompt
+from apg_core.protocol.prompt import Prompt
+from apg_core.protocol.stage import Stage
 
 
 @pytest.fixture(scope="module")
@@ -69,26 +72,23 @@ def mesh() -> TriangleMesh:
 QUIET = GenerationOptions(show_progress=False, preview=False, seed=3)
 
 
-def run(work: Coroutine[object, object, Ending]) -> Ending:
-    try:
-        work.send(None)
-    except StopIteration as finished:
-        ending: Ending = finished.value
-        return ending
-    raise AssertionError("a local generation waited for something")
+def ending_of(pipeline: Pipeline, prompt: Prompt, sink: Sink, resume: Resume | None = None) -> Ending:
+    options = pipeline.preset.complete(QUIET)
+    brief = Brief(prompt=prompt, options=options, preset=pipeline.preset, stages=pipeline.stages, sink=sink)
+    return run_at_once(generate(brief, resume))
 
 
 class Recorder:
     """A sink that keeps what it hears, and can break off after some parts."""
 
     def __init__(self, *, break_after: int | None = None) -> None:
-        self.stages: list[JobStage] = []
+        self.stages: list[Stage] = []
         self.parts: list[AcceptedPart] = []
         self.latent: LatentArray | None = None
         self.steps = 0
         self._break_after = break_after
 
-    async def stage(self, stage: JobStage, *, part: int | None = None, attempt: int = 0) -> None:
+    async def stage(self, stage: Stage, *, part: int | None = None, attempt: int = 0) -> None:
         self.stages.append(stage)
 
     def on_step(self) -> OnStep:
@@ -171,7 +171,7 @@ def test_a_mask_gives_one_part_a_region_from_the_bottom_up(
     assert generation.manifest.stop_reason is StopReason.ALL_REGIONS_DONE
     palette = json.loads((tmp_path / "mask_palette.json").read_text())
     coloured = picture_of(tmp_path / "mask_colored.png")
-    assert [entry["label"] for entry in palette] == [9, 4]
+    assert [entry["mask_label"] for entry in palette] == [9, 4]
     assert coloured[60, 40].tolist() == palette[0]["rgba"]
     assert coloured[30, 40].tolist() == palette[1]["rgba"]
 
@@ -190,11 +190,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
     assert bytes_of(tmp_path / "first")["mesh_000.glb"] != bytes_of(tmp_path / "other")["mesh_000.glb"]
 
 
-def test_an_earlier_run_leaves_no_part_behind(pipeline: Pipeline, mesh: TriangleMesh, tmp_path: Path) -> None:
-    (tmp_path / "mesh_017.glb").write_bytes(b"old")
+def test_an_earlier_run_leaves_no_file_behind(pipeline: Pipeline, mesh: TriangleMesh, tmp_path: Path) -> None:
+    old = ("mesh_017.glb", "whole.glb", "preview.png", "mask_colored.png", "mask_palette.json")
+    for name in old:
+        (tmp_path / name).write_bytes(b"old")
     (tmp_path / "notes.txt").write_text("mine")
     generate_from_mesh(pipeline, mesh, output_dir=tmp_path, options=QUIET)
-    assert not (tmp_path / "mesh_017.glb").exists()
+    assert not any((tmp_path / name).exists() for name in old)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
@@ -202,13 +204,13 @@ def test_an_earlier_run_leaves_no_part_behind(pipeline: Pipeline, mesh: Triangle
 def test_an_interrupted_generation_goes_on_to_the_same_parts(
     pipeline: Pipeline, picture: np.ndarray, mask: np.ndarray, masked: bool
 ) -> None:
-    prompt: Prompt = make_prompt(picture, None, mask if masked else None)
+    prompt = Prompt(image=picture, mask=mask if masked else None)
     through, broken, rest = Recorder(), Recorder(break_after=1), Recorder()
-    ending = run(generate(prompt, QUIET, preset=pipeline.preset, stages=pipeline.stages, sink=through))
+    ending = ending_of(pipeline, prompt, through)
     with pytest.raises(ConnectionError):
-        run(generate(prompt, QUIET, preset=pipeline.preset, stages=pipeline.stages, sink=broken))
+        ending_of(pipeline, prompt, broken)
     resume = Resume(whole=broken.latent, parts=broken.parts)
-    resumed = run(generate(prompt, QUIET, preset=pipeline.preset, stages=pipeline.stages, sink=rest, resume=resume))
+    resumed = ending_of(pipeline, prompt, rest, resume)
     assert len(rest.parts) == len(through.parts) - 1
     for expected, part in zip(ending.parts, resumed.parts, strict=True):
         assert part.facts == expected.facts
@@ -217,8 +219,8 @@ def test_an_interrupted_generation_goes_on_to_the_same_parts(
 
 def test_the_sink_hears_every_stage_and_step(pipeline: Pipeline, picture: np.ndarray) -> None:
     sink = Recorder()
-    run(generate(make_prompt(picture), QUIET, preset=pipeline.preset, stages=pipeline.stages, sink=sink))
-    expected = [JobStage.BACKGROUND, JobStage.ENCODE, JobStage.WHOLE, *[JobStage.PART, JobStage.MESH] * 3]
+    ending_of(pipeline, Prompt(image=picture), sink)
+    expected = [Stage.BACKGROUND, Stage.ENCODE, Stage.WHOLE, *[Stage.PART, Stage.MESH] * 3]
     assert sink.stages == expected
     assert sink.steps == 4 * (1 + 3)
 
@@ -300,3 +302,30 @@ def test_published_weights_that_are_not_here_are_an_error_with_the_command(tmp_p
 def test_an_unknown_device_is_an_error() -> None:
     with pytest.raises(BackendMissingError, match="unknown device"):
         load_pipeline("nano", "quantum")
+
+
+def test_parts_come_as_trimesh_meshes_and_as_a_scene_like_the_files(
+    pipeline: Pipeline, mesh: TriangleMesh, tmp_path: Path
+) -> None:
+    options = QUIET.model_copy(update={"smooth_iters": 2, "save_whole": True, "visualize_mask": True})
+    made = generate_from_mesh(pipeline, mesh, output_dir=tmp_path, options=options)
+    assert all(is_result(path.name) for path in tmp_path.iterdir())
+    scene = made.to_scene()
+    for place, (part, solid) in enumerate(zip(made.parts, made.to_trimesh(), strict=True)):
+        written = trimesh.load(tmp_path / part.facts.file, force="mesh", process=False)
+        np.testing.assert_array_equal(written.vertices, solid.vertices.astype(np.float32))
+        np.testing.assert_array_equal(scene.geometry[f"part_{place:03d}"].faces, written.faces)
+
+
+@pytest.mark.parametrize("off", [0, -1, None])
+def test_simplification_is_turned_off_by_zero_less_or_nothing(off: int | None) -> None:
+    assert GenerationOptions(simplify_faces=off).simplify_faces == 0  # type: ignore[arg-type]
+
+
+def test_without_postprocessing_a_part_is_what_was_extracted(pipeline: Pipeline, mesh: TriangleMesh) -> None:
+    raw = QUIET.model_copy(update={"postprocess": False})
+    plain, smoothed = (
+        generate_from_mesh(pipeline, mesh, options=raw.model_copy(update={"smooth_iters": steps})) for steps in (0, 5)
+    )
+    for one, other in zip(plain.parts, smoothed.parts, strict=True):
+        np.testing.assert_array_equal(one.mesh.vertices, other.mesh.vertices)

@@ -13,11 +13,11 @@ from apg_core.pipeline.prepare import (
     CropBox,
     align_mask,
     foreground_box,
-    mask_regions,
     prepare_region,
     prepare_whole,
 )
 from apg_core.protocol.arrays import RgbaImage
+from apg_core.protocol.prompt import mask_regions
 
 NANO = Path(__file__).parents[1] / "data" / "parity" / "nano"
 CASES = load_file(NANO / "cases.safetensors")
@@ -48,7 +48,7 @@ def test_prepared_images_equal_the_independent_run(
     picture: str, mask: str, whole: str, regions: str, order: str
 ) -> None:
     rgba, labels = read(picture), read(mask).astype(np.int32)
-    assert mask_regions(labels) == mask_regions(align_mask(labels, rgba.shape[:2])) == CONFIG[order]
+    assert mask_regions(labels) == mask_regions(align_mask(labels, rgba.shape[:2])) == tuple(CONFIG[order])
     assert worst_difference(prepare_whole(rgba, SIZE), whole) < 1e-6
     for index, label in enumerate(CONFIG[order]):
         assert worst_difference(prepare_region(rgba, labels, label, SIZE), f"{regions}.{index}") < 1e-6
@@ -82,7 +82,7 @@ def test_transparent_pixels_come_out_white() -> None:
 def test_regions_go_from_the_bottom_up_and_then_from_the_left() -> None:
     labels = np.zeros((9, 9), np.int32)
     labels[1:3, 1:3], labels[5:8, 6:8], labels[6:8, 1:3], labels[0, 8] = 40_000, 2, 3, -1
-    assert mask_regions(labels) == [3, 2, 40_000, -1]
+    assert mask_regions(labels) == (3, 2, 40_000, -1)
 
 
 def test_a_mask_is_enlarged_by_whole_blocks() -> None:

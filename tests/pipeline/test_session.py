@@ -4,7 +4,7 @@ import pytest
 
 from apg_core.pipeline.seeds import Draw, draw_seed
 from apg_core.pipeline.session import Attempt, Outcome, PartSession
-from apg_core.protocol.artifacts import FailedRegion, PartFacts, StopReason
+from apg_core.protocol.manifest import FailedRegion, PartFacts, StopReason
 from apg_core.protocol.options import GenerationOptions
 
 
@@ -32,7 +32,7 @@ def test_session_ends_when_the_model_ends_the_object() -> None:
 def test_session_stops_after_the_last_retry_of_a_duplicate() -> None:
     playing = session(duplicate_retries=2)
     attempts = play(playing, Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.EMPTY, Outcome.DUPLICATE)
-    assert [attempt.attempt for attempt in attempts] == [0, 0, 1, 2]
+    assert [attempt.number for attempt in attempts] == [0, 0, 1, 2]
     assert playing.next_attempt() is None
     assert playing.stop_reason is StopReason.NO_NEW_PART
 
@@ -47,7 +47,7 @@ def test_session_stops_at_the_cap_without_another_attempt() -> None:
 def test_session_tries_each_region_once_it_has_a_part_and_passes_over_one_that_fails() -> None:
     playing = session(labels=[7, 3, 9], duplicate_retries=1)
     attempts = play(playing, Outcome.ACCEPTED, Outcome.EMPTY, Outcome.EMPTY, Outcome.ACCEPTED)
-    assert [(attempt.label, attempt.step, attempt.index) for attempt in attempts] == [
+    assert [(attempt.label, attempt.turn, attempt.index) for attempt in attempts] == [
         (7, 0, 0),
         (3, 1, 1),
         (3, 1, 1),

@@ -13,9 +13,10 @@ from apg_core.errors import GenerationCancelled, SamplingError
 from apg_core.models.part_dit import PartDit
 from apg_core.pipeline.sampling import PartSampler
 from apg_core.pipeline.shared_sampling import SharedSampler
-from apg_core.pipeline.stages import LatentRequest, PartRequest, WholeRequest
+from apg_core.pipeline.stages import Geometry, LatentRequest
 from apg_core.presets import load_preset
 from apg_core.protocol.arrays import LatentArray
+from apg_core.protocol.options import GuidanceScales
 
 TOLERANCE = 1e-4
 STEPS = 4
@@ -46,19 +47,16 @@ def drawn(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 
-def whole(seed: int, *, steps: int = STEPS, scale: float = 7.0) -> WholeRequest:
+def whole(seed: int, *, steps: int = STEPS, scale: float = 7.0) -> LatentRequest:
     features = drawn(seed, TOKENS, IMAGE_WIDTH)
-    return WholeRequest(features=features, guidance=scale, seed=seed, steps=steps, sigma_floor=0)
+    return LatentRequest(features=features, guidance=GuidanceScales(scale, 0), seed=seed, steps=steps, sigma_floor=0)
 
 
-def part(seed: int, *, steps: int = STEPS) -> PartRequest:
-    return PartRequest(
+def part(seed: int, *, steps: int = STEPS) -> LatentRequest:
+    return LatentRequest(
         features=drawn(seed, TOKENS, IMAGE_WIDTH),
-        region_features=None,
-        whole=drawn(seed + 1, LATENTS, CHANNELS),
-        history=drawn(seed + 2, LATENTS, CHANNELS),
-        image_guidance=3.0,
-        geometry_guidance=1.5,
+        geometry=Geometry(whole=drawn(seed + 1, LATENTS, CHANNELS), history=drawn(seed + 2, LATENTS, CHANNELS)),
+        guidance=GuidanceScales(image=3.0, geometry=1.5),
         seed=seed,
         steps=steps,
         sigma_floor=0,
@@ -179,7 +177,9 @@ def test_numbers_that_go_out_of_range_end_one_request_only(sampler: PartSampler,
 
 def test_a_request_that_cannot_become_a_trajectory_fails_alone(shared: SharedSampler) -> None:
     async def two() -> tuple[LatentArray | BaseException, ...]:
-        wrong = WholeRequest(features=drawn(1, 3, 5), guidance=7, seed=1, steps=STEPS, sigma_floor=0)
+        wrong = LatentRequest(
+            features=drawn(1, 3, 5), guidance=GuidanceScales(7, 0), seed=1, steps=STEPS, sigma_floor=0
+        )
         return tuple(await asyncio.gather(shared.sample(wrong), shared.sample(whole(2)), return_exceptions=True))
 
     wrong, right = asyncio.run(two())
@@ -203,5 +203,7 @@ def test_a_fault_in_a_step_ends_those_that_shared_it_and_no_later_one(
 
 
 def test_a_noise_floor_above_all_noise_gives_the_first_noise(sampler: PartSampler, shared: SharedSampler) -> None:
-    request = WholeRequest(features=drawn(1, TOKENS, IMAGE_WIDTH), guidance=7, seed=1, steps=STEPS, sigma_floor=1e9)
+    request = LatentRequest(
+        features=drawn(1, TOKENS, IMAGE_WIDTH), guidance=GuidanceScales(7, 0), seed=1, steps=STEPS, sigma_floor=1e9
+    )
     np.testing.assert_array_equal(asyncio.run(shared.sample(request)), sampler.sample(request))

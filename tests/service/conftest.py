@@ -41,6 +41,11 @@ class RunningService:
         return AutoPartGenClient(self.url)
 
     @property
+    def arguments(self) -> list[str]:
+        """What `apg` is started with."""
+        return ["serve", str(self._config)]
+
+    @property
     def log(self) -> Path:
         """What the service printed."""
         return self.folder / "serve.log"
@@ -56,7 +61,7 @@ class RunningService:
         }
         with self.log.open("ab") as log:
             self._driver = psutil.Popen(
-                [str(Path(sys.executable).with_name("apg")), "serve", str(self._config)],
+                [str(Path(sys.executable).with_name("apg")), *self.arguments],
                 cwd=self.folder,
                 env=environment,
                 stdout=log,

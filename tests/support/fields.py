@@ -2,13 +2,18 @@
 
 import numpy as np
 
-from apg_core.geometry.samples import Field
+from apg_core.geometry.band.samples import Field
 
 VOXEL_256 = 2.02 / 255
 
 
 def sphere(radius: float, centre: tuple[float, float, float] = (0, 0, 0)) -> Field:
     return lambda p: radius - np.linalg.norm(p - np.float32(centre), axis=1)
+
+
+def ellipsoid(half: np.ndarray, centre: np.ndarray) -> Field:
+    """Zero on the surface, and nowhere further from zero than the distance to it."""
+    return lambda p: (1 - np.linalg.norm((p - centre) / half, axis=1)) * half.min()
 
 
 def torus(ring: float, tube: float) -> Field:

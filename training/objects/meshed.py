@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import igl
 import numpy as np
-import torch
 from embreex.mesh_construction import TriangleMesh as EmbreeMesh
 from embreex.rtcore_scene import EmbreeScene
 from jaxtyping import Float, Int, UInt8

@@ -1,6 +1,6 @@
-"""Real objects with known parts from a folder of GLBs, each node a part; what is trained on and what is kept.
+"""Real objects with known parts, each a GLB with a node a part: what is trained on and what is kept for validation.
 
-The folder is named by the caller. Names are PACK_STEM..., and relatives share pack and stem, so the split goes by these.
+Names are PACK_STEM..., and relatives share pack and stem, so the split goes by these.
 """
 
 from collections.abc import Iterator

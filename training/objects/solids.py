@@ -1,4 +1,4 @@
-"""Closed solids for the catalogue, over manifold3d: boards, bars, bent tubes, turned and cut-out outlines, hollow things.
+"""Closed solids for the catalogue, over manifold3d: boards, bars, bent tubes, turned outlines, hollow things.
 
 Units are free, front is +z, up is +y. `sides` is how many flat sides a round thing has: few make it faceted.
 """

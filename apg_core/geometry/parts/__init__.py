@@ -1,0 +1,1 @@
+"""Parts beside each other and within the whole: overlap, contact, cleanup, fitting."""

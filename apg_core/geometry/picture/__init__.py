@@ -1,0 +1,1 @@
+"""Pictures of parts: their colours, previews, and the rays behind them."""

@@ -1,0 +1,264 @@
+"""A picture of coloured meshes on a white floor, by casting rays on the CPU; no display is needed.
+
+One lamp with soft shadows, light from all of the sky, and what both leave of it on the floor.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from apg_core.geometry.picture.colours import Colour
+from apg_core.geometry.rays import RayScene, ray_scene
+from apg_core.protocol.mesh import TriangleMesh
+
+# The camera: seen from the front right and a little above, from far enough away to look calm.
+_TURN, _RISE, _DISTANCE = np.radians(30.0), np.radians(20.0), 7.0
+_MARGIN = 0.09  # of the picture's width, on every side
+_LAMP = np.array([-0.35, 0.80, 0.60]) / np.linalg.norm([-0.35, 0.80, 0.60])
+_LAMP_SIZE = 0.12  # sideways, per unit of distance; the softness of shadows
+_LAMP_STRENGTH, _SKY_STRENGTH, _FLOOR_LIGHT = 0.66, 0.50, 0.55
+_LAMP_RAYS, _SKY_RAYS, _EDGE_SAMPLES = 4, 8, 8
+_CREASE = np.cos(np.radians(35.0))  # corners sharper than this are drawn flat
+_FLOOR_CELLS, _FLOOR_REACH = 112, 1.9  # the second in half diagonals of the meshes' box
+_FLOOR_RAYS, _FLOOR_SHADE, _FLOOR_LAMP_SHADE = 32, 0.30, 0.22
+_GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
+_PLASTIC = 1.32471795724474602596  # its powers spread points evenly over a square (Roberts 2018, the R2 sequence)
+
+
+def cast_picture(meshes: Sequence[TriangleMesh], colours: Sequence[Colour], *, size: int) -> Float[np.ndarray, "H W 3"]:
+    """A square picture of the meshes, framed to fit, in sRGB from 0 to 1."""
+    stage = _Stage.of(meshes, colours)
+    camera = _Camera.around(stage.vertices)
+    random = np.random.default_rng(0)
+    across, down = (axis.reshape(-1) for axis in np.meshgrid(np.arange(size), np.arange(size)))
+    hits = stage.trace(*camera.rays(across + 0.5, down + 0.5, size))
+    light = _smoothed(stage.light(hits, random), hits, size)
+    picture = stage.colour(hits, light)
+    edge = np.flatnonzero(_edges(hits, size))
+    fine = np.zeros((len(edge), 3), np.float32)
+    for place in range(_EDGE_SAMPLES):
+        # The same places in every pixel: edges come out even, where random ones look frayed.
+        shift = (place / _PLASTIC) % 1, (place / _PLASTIC**2) % 1
+        some = stage.trace(*camera.rays(across[edge] + shift[0], down[edge] + shift[1], size))
+        fine += stage.colour(some, stage.light(some, random, share=4))
+    picture[edge] = fine / _EDGE_SAMPLES
+    return _srgb(1 - (1 - picture) * _vignette(across, down, size)[:, None]).reshape(size, size, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Camera:
+    eye: Float[np.ndarray, " 3"]
+    axes: Float[np.ndarray, "3 3"]
+    """Right, up, and towards the viewer."""
+    corner: Float[np.ndarray, "2"]
+    """Of the picture's window, top left, one unit of length in front of the eye."""
+    width: float
+
+    @classmethod
+    def around(cls, vertices: Float[np.ndarray, "V 3"]) -> "_Camera":
+        back = np.array([np.cos(_RISE) * np.sin(_TURN), np.sin(_RISE), np.cos(_RISE) * np.cos(_TURN)])
+        right = np.array([np.cos(_TURN), 0.0, -np.sin(_TURN)])
+        axes = np.stack([right, np.cross(back, right), back])
+        low, high = vertices.min(axis=0), vertices.max(axis=0)
+        eye = (low + high) / 2 + back * _DISTANCE * np.linalg.norm(high - low) / 2
+        seen = (vertices - eye) @ axes.T
+        seen = seen[:, :2] / -seen[:, 2:]
+        low, high = seen.min(axis=0), seen.max(axis=0)
+        width = float((high - low).max() / (1 - 2 * _MARGIN))
+        middle = (low + high) / 2
+        return cls(eye, axes, np.array([middle[0] - width / 2, middle[1] + width / 2]), width)
+
+    def rays(self, across: np.ndarray, down: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Origins and unit directions through these places of a picture of `size` pixels."""
+        right = self.corner[0] + across / size * self.width
+        up = self.corner[1] - down / size * self.width
+        directions = np.stack([right, up, -np.ones_like(right)], axis=1) @ self.axes
+        directions /= np.sqrt(_dot(directions, directions))[:, None]
+        return np.broadcast_to(self.eye, directions.shape).astype(np.float32), directions.astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hits:
+    """Where rays end: on a face (`part` >= 0), else on the floor or beyond it."""
+
+    places: Float[np.ndarray, "Q 3"]
+    normals: Float[np.ndarray, "Q 3"]
+    part: Int[np.ndarray, " Q"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """The meshes as one thing to cast rays at, their colours, and the floor below them."""
+
+    scene: RayScene
+    vertices: Float[np.ndarray, "V 3"]
+    corner_normals: Float[np.ndarray, "F 3 3"]
+    part_of_face: Int[np.ndarray, " F"]
+    paint: Float[np.ndarray, "K 3"]
+    reach: float
+    floor: Float[np.ndarray, "n n"]
+    """Share of its white that each cell of the floor around the meshes loses to their shadow."""
+
+    @classmethod
+    def of(cls, meshes: Sequence[TriangleMesh], colours: Sequence[Colour]) -> "_Stage":
+        joined = TriangleMesh.joined(list(meshes))
+        vertices, faces = joined.vertices.astype(np.float32), joined.faces.astype(np.int32)
+        scene = ray_scene(joined)
+        parts = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for mesh in meshes])
+        paint = _linear(np.array(colours, np.float32)[:, :3] / 255)
+        reach = float(np.linalg.norm(np.ptp(vertices, axis=0)) / 2)
+        normals = _corner_normals(vertices, faces)
+        bare = cls(scene, vertices, normals, parts, paint, reach, np.zeros((0, 0), np.float32))
+        return cls(scene, vertices, normals, parts, paint, reach, bare._floor_shade())
+
+    def trace(self, origins: Float[np.ndarray, "Q 3"], directions: Float[np.ndarray, "Q 3"]) -> _Hits:
+        found = self.scene.first(origins, directions)
+        face, u, v = found.face, found.u[:, None], found.v[:, None]
+        hit = face >= 0
+        corners = self.corner_normals[np.maximum(face, 0)]
+        normals = (1 - u - v) * corners[:, 0] + u * corners[:, 1] + v * corners[:, 2]
+        normals /= np.maximum(np.sqrt(_dot(normals, normals)), 1e-12)[:, None]
+        normals[_dot(normals, directions) > 0] *= -1
+        height = origins[:, 1] - self.vertices[:, 1].min()
+        to_floor = height / np.maximum(-directions[:, 1], 1e-3)
+        far = np.where(hit, found.distance, to_floor)[:, None]
+        return _Hits(origins + far * directions, normals, np.where(hit, self.part_of_face[np.maximum(face, 0)], -1))
+
+    def light(self, hits: _Hits, random: np.random.Generator, *, share: int = 1) -> Float[np.ndarray, " Q"]:
+        """Light that reaches each place on a face; `share` divides the number of rays."""
+        on_face = hits.part >= 0
+        places, normals = hits.places[on_face], hits.normals[on_face]
+        turns = random.random(len(places)) * 2 * np.pi
+        sky = np.zeros(len(places), np.float32)
+        for toward in _hemisphere(normals, _SKY_RAYS // share, turns):
+            free = self._free(places, normals, toward)
+            sky += np.where(toward[:, 1] > 0, free, free * _FLOOR_LIGHT)
+        lamp = np.zeros(len(places), np.float32)
+        for _ in range(_LAMP_RAYS // share):
+            toward = _LAMP + _LAMP_SIZE * random.normal(size=(len(places), 3))
+            facing = np.maximum(normals @ _LAMP, 0)
+            lamp += self._free(places, normals, toward) * facing
+        light = np.zeros(len(on_face), np.float32)
+        light[on_face] = _SKY_STRENGTH * sky / (_SKY_RAYS // share) + _LAMP_STRENGTH * lamp / (_LAMP_RAYS // share)
+        return light
+
+    def colour(self, hits: _Hits, light: Float[np.ndarray, " Q"]) -> Float[np.ndarray, "Q 3"]:
+        """What the eye sees there, linear."""
+        bare = 1 - self._shade_at(hits.places)
+        return np.where(hits.part[:, None] >= 0, self.paint[hits.part] * light[:, None], bare[:, None])
+
+    def _free(self, places: np.ndarray, normals: np.ndarray, toward: np.ndarray) -> Float[np.ndarray, " Q"]:
+        lifted = places + 2e-3 * self.reach * normals
+        return (~self.scene.blocked(lifted, toward)).astype(np.float32)
+
+    def _floor_centre(self) -> Float[np.ndarray, " 3"]:
+        low, high = self.vertices.min(axis=0), self.vertices.max(axis=0)
+        return np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
+
+    def _floor_shade(self) -> Float[np.ndarray, "n n"]:
+        steps = (np.arange(_FLOOR_CELLS) + 0.5) / _FLOOR_CELLS * 2 - 1
+        x, z = np.meshgrid(steps, steps, indexing="ij")
+        places = self._floor_centre() + _FLOOR_REACH * self.reach * np.stack([x, 0 * x, z], axis=-1).reshape(-1, 3)
+        places[:, 1] -= 0.01 * self.reach  # contact would be black
+        up = np.broadcast_to(np.array([0.0, 1.0, 0.0]), places.shape)
+        random = np.random.default_rng(1)
+        turns = random.random(len(places)) * 2 * np.pi
+        sky = _hemisphere(up, _FLOOR_RAYS, turns)
+        lamp = [_LAMP + _LAMP_SIZE * random.normal(size=places.shape) for _ in range(_FLOOR_RAYS // 2)]
+        unlit = np.mean([1 - self._free(places, up, toward) for toward in sky], axis=0) * _FLOOR_SHADE
+        unlit += np.mean([1 - self._free(places, up, toward) for toward in lamp], axis=0) * _FLOOR_LAMP_SHADE
+        fading = np.clip(1 - np.hypot(x, z), 0, 1)
+        fading = fading * fading * (3 - 2 * fading)
+        return (gaussian_filter(unlit.reshape(x.shape), 0.8) * np.minimum(2 * fading, 1)).astype(np.float32)
+
+    def _shade_at(self, places: Float[np.ndarray, "Q 3"]) -> Float[np.ndarray, " Q"]:
+        away = (places - self._floor_centre())[:, [0, 2]] / (_FLOOR_REACH * self.reach)
+        cells = (away + 1) / 2 * _FLOOR_CELLS - 0.5
+        shade: np.ndarray = map_coordinates(self.floor, cells.T, order=1, mode="constant")
+        return shade
+
+
+def _hemisphere(normals: Float[np.ndarray, "Q 3"], count: int, turns: Float[np.ndarray, " Q"]) -> list[np.ndarray]:
+    """`count` directions about each normal, cosine-weighted, the pattern turned by `turns`."""
+    # An orthonormal frame without branches (Duff et al. 2017, "Building an orthonormal basis, revisited").
+    x, y, z = normals.T
+    sign = np.where(z >= 0, 1.0, -1.0)
+    a = -1 / (sign + z)
+    b = x * y * a
+    first = np.stack([1 + sign * x * x * a, sign * b, -sign * x], axis=1)
+    second = np.stack([b, sign + y * y * a, -y], axis=1)
+    directions = []
+    for place in range(count):
+        radius = np.sqrt((place + 0.5) / count)
+        angle = (place * _GOLDEN_ANGLE + turns)[:, None]
+        flat = radius * (np.cos(angle) * first + np.sin(angle) * second)
+        directions.append(flat + np.sqrt(1 - radius**2) * normals)
+    return directions
+
+
+def _corner_normals(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Float[np.ndarray, "F 3 3"]:
+    """Normals at each face's corners: the vertex's, or the face's own where the surface has a crease."""
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    weighted = np.cross(b - a, c - a)
+    flat = weighted / np.maximum(np.sqrt(_dot(weighted, weighted)), 1e-20)[:, None]
+    owners = faces.reshape(-1)
+    summed = [np.bincount(owners, np.repeat(weighted[:, axis], 3), len(vertices)) for axis in range(3)]
+    smooth = np.stack(summed, axis=1).astype(np.float32)
+    smooth /= np.maximum(np.sqrt(_dot(smooth, smooth)), 1e-20)[:, None]
+    corners = smooth[faces]
+    creased = _dot(corners, flat[:, None]) < _CREASE
+    return np.where(creased[..., None], flat[:, None], corners)
+
+
+def _vignette(across: Int[np.ndarray, " Q"], down: Int[np.ndarray, " Q"], size: int) -> Float[np.ndarray, " Q"]:
+    """1, and less and less within the margin: a shadow on the floor has faded at the picture's border."""
+    to_border = np.minimum(np.minimum(across, size - 1 - across), np.minimum(down, size - 1 - down))
+    return np.minimum(to_border / (_MARGIN * size), 1)
+
+
+def _edges(hits: _Hits, size: int) -> Bool[np.ndarray, " Q"]:
+    """Pixels that differ in part or in direction from the one to the right or below, and those."""
+    part = hits.part.reshape(size, size)
+    normals = hits.normals.reshape(size, size, 3)
+    edge = np.zeros((size, size), bool)
+    for axis in (0, 1):
+        first, second = [slice(None)] * 2, [slice(None)] * 2
+        first[axis], second[axis] = slice(None, -1), slice(1, None)
+        one, other = tuple(first), tuple(second)
+        turned = _dot(normals[one], normals[other]) < 0.9
+        differs = (part[one] != part[other]) | (turned & (part[one] >= 0))
+        edge[one] |= differs
+        edge[other] |= differs
+    return edge.reshape(-1)
+
+
+def _smoothed(light: Float[np.ndarray, " Q"], hits: _Hits, size: int) -> Float[np.ndarray, " Q"]:
+    """The light averaged over the neighbourhood, as far as that is the same part and faces the same way."""
+    part, normals = hits.part.reshape(size, size), hits.normals.reshape(size, size, 3)
+    light = light.reshape(size, size)
+    total, weight = np.zeros_like(light), np.zeros_like(light)
+    for down in range(-2, 3):
+        for across in range(-2, 3):
+            shift = (down, across)
+            alike = (np.roll(part, shift, (0, 1)) == part) & (part >= 0)
+            alike &= _dot(np.roll(normals, shift, (0, 1)), normals) > 0.9
+            total += alike * np.roll(light, shift, (0, 1))
+            weight += alike
+    return (total / np.maximum(weight, 1)).reshape(-1)
+
+
+def _dot(a: Float[np.ndarray, "*shape 3"], b: Float[np.ndarray, "*other 3"]) -> Float[np.ndarray, "*shape"]:
+    product: np.ndarray = np.einsum("...i,...i->...", a, b)
+    return product
+
+
+def _linear(srgb: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def _srgb(linear: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    linear = np.clip(linear, 0, 1)
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)

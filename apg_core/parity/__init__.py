@@ -1,0 +1,1 @@
+"""Checks an installation against numbers that the published model definitions gave: `apg verify`."""
