@@ -160,12 +160,14 @@ def make_chunk(
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     meshed = 0 if source is None else round(count * MESHED_SHARE)
     chunks = []
-    for framed, share in ((1, 1 - TURNED), (0, TURNED)):
-        turned = 1.0 - framed
-        objects, _ = draw_objects(families, int((count - meshed) * share), rng=rng, turned=turned)
+    for framed, turned in ((1, 0.0), (0, 1.0)):
+        analytic, other = (
+            size - int(size * TURNED) if framed else int(size * TURNED) for size in (count - meshed, meshed)
+        )
+        objects, _ = draw_objects(families, analytic, rng=rng, turned=turned)
         groups = [_analytic(objects, rng=rng, generator=generator)]
         if source is not None:
-            drawn = [source.draw(rng, turned=turned) for _ in range(int(meshed * share))]
+            drawn = [source.draw(rng, turned=turned) for _ in range(other)]
             groups.append(_meshed(drawn, rng=rng))
         chunks += [_chunk(vae, group, framed, rng) for group in groups]
     return Chunk.joined(chunks)
