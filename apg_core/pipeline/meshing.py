@@ -7,7 +7,7 @@ from apg_core.geometry.isosurface import extract_surface
 from apg_core.geometry.parts.cleanup import clean_part
 from apg_core.geometry.parts.fitting import fit_parts
 from apg_core.geometry.parts.overlap import SurfaceCells, overlap
-from apg_core.geometry.parts.pieces import group_pieces
+from apg_core.geometry.parts.pieces import SURE, agreement, group_pieces
 from apg_core.geometry.surface import Surface, SurfaceSampling, sample_surface, zero_surface
 from apg_core.pipeline.stages import CleanedPart, FittedParts
 from apg_core.protocol.mesh import TriangleMesh
@@ -39,7 +39,7 @@ class MeshWorker:
 
     def fit(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
         """The parts cut to the given mesh and grown into its gaps, or the mesh divided among them; cleaned up again."""
-        if options.fit_at_edges:
+        if options.fit_at_edges and agreement(parts, given) < SURE:
             divided = group_pieces(parts, given, further=options.further_parts)
             if divided is not None:
                 return FittedParts(tuple(clean_part(mesh, options) for mesh in divided), 1.0, divided=True)

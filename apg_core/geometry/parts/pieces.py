@@ -14,6 +14,8 @@ import trimesh
 from jaxtyping import Bool, Float, Int
 from manifold3d import Error, Manifold, Mesh64, OpType
 
+from apg_core.geometry.band.lattice import Grid
+from apg_core.geometry.solid import enclosed
 from apg_core.protocol.mesh import TriangleMesh
 
 HOLLOW = np.radians(20.0)
@@ -30,6 +32,9 @@ MOST_FACES = 4000
 SIMPLER = 0.0015
 EFFORT = 3_000_000
 """Triangles that may be cut in all, over all planes that are tried; then pieces stay as they are."""
+SURE = 0.75
+"""Parts that agree with the whole at least so well know their borders better than hollow edges do: on 50 objects by
+artists and 13 procedural ones, fused, edges won below (part IoU 0.34 to 0.46), and lost above (0.80 to 0.69)."""
 CLAIMED = 0.15
 """Share of a piece that must lie in a part, for the part to have it."""
 LUMP = 0.02
@@ -63,6 +68,14 @@ def mesh_of(solid: Manifold) -> TriangleMesh:
     """The surface of a solid."""
     mesh = solid.to_mesh64()
     return TriangleMesh(np.array(mesh.vert_properties)[:, :3], np.array(mesh.tri_verts).astype(np.int64))
+
+
+def agreement(parts: Sequence[TriangleMesh], whole: TriangleMesh) -> float:
+    """Volume IoU of the parts' union and the whole, on a lattice of 64 points an edge."""
+    grid = Grid(64)
+    solid = enclosed(whole, grid)
+    claimed = np.logical_or.reduce([enclosed(part, grid) for part in parts])
+    return float(np.count_nonzero(solid & claimed) / max(np.count_nonzero(solid | claimed), 1))
 
 
 def group_pieces(
