@@ -14,7 +14,6 @@ from apg_core.geometry.parts.pieces import mesh_of
 from apg_core.protocol.mesh import TriangleMesh
 from training.objects.solids import (
     Point,
-    Solid,
     ball,
     bar,
     beam,
@@ -62,16 +61,16 @@ class Draw:
         return int(self.rng.integers(low, high + 1))
 
 
-Design = Callable[[Draw], list[Solid]]
+Design = Callable[[Draw], list[Manifold]]
 
 
 def legged(
     d: Draw, *, height: tuple[float, float], top: str, back: float = 0, arms: float = 0, extras: float = 0.3
-) -> list[Solid]:
+) -> list[Manifold]:
     """Something flat on legs: tables, seats, beds, workbenches."""
     w, z, h = d.of(0.35, 1.1), d.of(0.3, 0.7), d.of(*height)
     thick, leg = d.thin(0.015, 0.1), d.thin(0.015, 0.1)
-    parts: list[Solid] = []
+    parts: list[Manifold] = []
     if top == "disc":
         z = w
         parts.append(wheel((0, h, 0), w, thick, axis="y", sides=max(d.sides, 8)))
@@ -114,7 +113,7 @@ def legged(
         rest = [(0, h, -z + leg), (0, h + tall, -z + leg - lean)]
         match d.pick("board", "rails", "frame"):
             case "board":
-                parts.append(beam(*rest, 2 * w * d.of(0.7, 1), d.thin(0.03, 0.15)))
+                parts.append(beam(rest[0], rest[1], 2 * w * d.of(0.7, 1), d.thin(0.03, 0.15)))
             case "rails":
                 posts = [beam((s * (w - leg), *rest[0][1:]), (s * (w - leg), *rest[1][1:]), leg, leg) for s in SIGNS]
                 slats = [
@@ -152,11 +151,11 @@ def legged(
 
 def cabinet(
     d: Draw, *, shape: tuple[float, float, float], front: Sequence[str], feet: float = 0.4, lid: float = 0
-) -> list[Solid]:
+) -> list[Manifold]:
     """A hollow box with doors, drawers or shelves."""
     w, h, z = (size * d.of(0.7, 1.3) for size in shape)
     wall, board = d.thin(0.02, 0.08), d.thin(0.015, 0.06)
-    parts: list[Solid] = [
+    parts: list[Manifold] = [
         open_box((0, 0, 0), (w, h, z), wall, toward="+z") if d.chance(0.8) else block((0, 0, 0), (w, h, z))
     ]
     count, kind = d.many(1, 4), d.pick(*front)
@@ -215,13 +214,13 @@ def pot(
     base: float = 0,
     filled: float = 0,
     stem: float = 0,
-) -> list[Solid]:
+) -> list[Manifold]:
     """A hollow turned thing with what belongs to it; the outline's height is 1."""
     sides = max(d.sides, 8)
     wide, tall = d.of(0.7, 1.3), d.of(0.7, 1.4)
     points = [(max(r * wide * d.of(0.9, 1.1), 0.03), y * tall) for r, y in outline]
     wall = d.thin(0.02, 0.1)
-    parts: list[Solid] = [vessel(points, wall, sides=sides) if d.chance(0.75) else turned(points, sides=sides)]
+    parts: list[Manifold] = [vessel(points, wall, sides=sides) if d.chance(0.75) else turned(points, sides=sides)]
     rim, belly = points[-1][0], max(r for r, _ in points)
     for i in range(handles):
         s = 1 if i == 0 else -1
@@ -273,7 +272,7 @@ def pot(
 
 
 BLADE = [(-0.1, 0), (0.1, 0), (0.09, 1.1), (0, 1.35), (-0.09, 1.1)]
-HEADS: dict[str, Callable[[Draw], list[Solid]]] = {
+HEADS: dict[str, Callable[[Draw], list[Manifold]]] = {
     "blade": lambda d: [
         cut_out([(x * d.of(0.8, 1.8), y) for x, y in BLADE], d.thin(0.015, 0.06)),
         block((0, 0, 0), (d.of(0.15, 0.5), 0.05, 0.08)),
@@ -329,7 +328,7 @@ HEADS: dict[str, Callable[[Draw], list[Solid]]] = {
 }
 
 
-def tool(d: Draw, *, head: str, length: tuple[float, float] = (0.8, 1.8)) -> list[Solid]:
+def tool(d: Draw, *, head: str, length: tuple[float, float] = (0.8, 1.8)) -> list[Manifold]:
     """A shaft with a head, and what else the hand needs."""
     long, r = d.of(*length), d.thin(0.025, 0.09)
     parts = [bar((0, -long, 0), (0, 0.05, 0), r, r * d.of(0.7, 1.1), sides=d.sides), *HEADS[head](d)]
@@ -345,7 +344,7 @@ def tool(d: Draw, *, head: str, length: tuple[float, float] = (0.8, 1.8)) -> lis
 
 def vehicle(
     d: Draw, *, body: str, axles: tuple[int, int] = (2, 2), cabin: float = 0.8, load: float = 0.0
-) -> list[Solid]:
+) -> list[Manifold]:
     """A body on wheels; the front is +z."""
     w, h, long = d.of(0.35, 0.55), d.of(0.12, 0.35), d.of(0.7, 1.3)
     r, half = d.of(0.12, 0.3), d.thin(0.04, 0.15)
@@ -407,11 +406,11 @@ def tower(
     top: str = "cone",
     door: float = 0.3,
     blades: int = 0,
-) -> list[Solid]:
+) -> list[Manifold]:
     """Storeys on each other: buildings, columns, monuments."""
     count, flat = d.many(*storeys), sides or d.sides
     r, y = d.of(0.3, 0.6), 0.0
-    parts: list[Solid] = []
+    parts: list[Manifold] = []
     for _ in range(count):
         tall, next_r = d.of(0.15, 0.9), r * d.of(0.65, 1.1)
         if d.chance(0.25):
@@ -456,7 +455,7 @@ def tower(
     return parts
 
 
-def array(d: Draw, *, what: str, count: tuple[int, int], rails: int = 2) -> list[Solid]:
+def array(d: Draw, *, what: str, count: tuple[int, int], rails: int = 2) -> list[Manifold]:
     """Equal things in a row, held together: fences, ladders, racks, keyboards."""
     n, w, h = d.many(*count), d.of(0.7, 1.1), d.of(0.3, 0.9)
     bar_half, rail = d.thin(0.012, 0.07), d.thin(0.012, 0.06)
@@ -486,7 +485,7 @@ def array(d: Draw, *, what: str, count: tuple[int, int], rails: int = 2) -> list
             bars = [block((x, (t := d.of(0.3, 0.5)) - h, 0), (w / n * 0.9, t, d.of(0.2, 0.3))) for x in xs]
         case _:
             bars = [ball((x, 0, 0), d.of(0.8, 1) * w / n, sides=max(d.sides, 6)) for x in xs]
-    rest: list[Solid] = []
+    rest: list[Manifold] = []
     if what in {"pickets", "posts", "plates"}:
         rest = [
             block((0, y, -rail if what == "pickets" else 0), (w * 1.08, rail * d.of(0.6, 1.5), rail))
@@ -506,9 +505,9 @@ def array(d: Draw, *, what: str, count: tuple[int, int], rails: int = 2) -> list
     return [part.rotate((0, 0, turn)) for part in [*bars, *rest]]
 
 
-def stack(d: Draw, *, shape: str, count: tuple[int, int], on: str = "none") -> list[Solid]:
+def stack(d: Draw, *, shape: str, count: tuple[int, int], on: str = "none") -> list[Manifold]:
     """Things on each other: burgers, cakes, books, tyres, crates."""
-    parts: list[Solid] = []
+    parts: list[Manifold] = []
     y, base, slim = 0.0, d.of(0.4, 0.7), d.of(0.75, 1.05)
     for i in range(d.many(*count)):
         tall, r = d.thin(0.05, 0.3), base * d.of(0.85, 1.1) * slim**i
@@ -556,10 +555,10 @@ def stack(d: Draw, *, shape: str, count: tuple[int, int], on: str = "none") -> l
     return parts
 
 
-def post(d: Draw, *, head: str, base: float = 0.6, arms: tuple[int, int] = (1, 1)) -> list[Solid]:
+def post(d: Draw, *, head: str, base: float = 0.6, arms: tuple[int, int] = (1, 1)) -> list[Manifold]:
     """A pole that carries something: signs, street lamps, traffic lights, taps, satellite dishes."""
     h, r = d.of(1.0, 1.8), d.thin(0.02, 0.07)
-    parts: list[Solid] = [
+    parts: list[Manifold] = [
         bar((0, 0, 0), (0, h, 0), r, r * d.of(0.7, 1), sides=d.sides)
         if d.chance(0.7)
         else block((0, h / 2, 0), (r, h / 2, r))
@@ -618,15 +617,15 @@ def post(d: Draw, *, head: str, base: float = 0.6, arms: tuple[int, int] = (1, 1
     return parts
 
 
-def figure(d: Draw, *, boxy: float, seat: float = 0.0) -> list[Solid]:
+def figure(d: Draw, *, boxy: float, seat: float = 0.0) -> list[Manifold]:
     """A body with a head and limbs, on two legs or four."""
     w, h, z = d.of(0.22, 0.45), d.of(0.3, 0.6), d.of(0.15, 0.35)
     square = d.chance(boxy)
 
-    def lump(center: Point, half: Point) -> Solid:
+    def lump(center: Point, half: Point) -> Manifold:
         return block(center, half) if square else ball(center, half, sides=max(d.sides, 8))
 
-    def limb(start: Point, end: Point, r: float) -> Solid:
+    def limb(start: Point, end: Point, r: float) -> Manifold:
         return beam(start, end, 2 * r, 2 * r) if square else bar(start, end, r, r * d.of(0.6, 1), sides=max(d.sides, 6))
 
     r = d.of(0.06, 0.13)
@@ -668,10 +667,10 @@ def figure(d: Draw, *, boxy: float, seat: float = 0.0) -> list[Solid]:
     return parts
 
 
-def opening(d: Draw, *, leaves: tuple[int, int], arch: float = 0.0) -> list[Solid]:
+def opening(d: Draw, *, leaves: tuple[int, int], arch: float = 0.0) -> list[Manifold]:
     """A frame with what closes it: doors, windows, gates, pictures, screens."""
     w, h, z, wall = d.of(0.4, 0.9), d.of(0.6, 1.1), d.thin(0.03, 0.15), d.thin(0.03, 0.12)
-    parts: list[Solid] = [frame((0, 0, 0), (w, h, z), wall)]
+    parts: list[Manifold] = [frame((0, 0, 0), (w, h, z), wall)]
     if d.chance(arch):
         parts[0] += cut_out([(w * np.cos(a), h - wall / 2 + w * 0.5 * np.sin(a)) for a in np.linspace(0, np.pi, 9)], z)
     count, inner = d.many(*leaves), w - wall
@@ -690,10 +689,10 @@ def opening(d: Draw, *, leaves: tuple[int, int], arch: float = 0.0) -> list[Soli
     return parts
 
 
-def slab_with(d: Draw, *, kind: str) -> list[Solid]:
+def slab_with(d: Draw, *, kind: str) -> list[Manifold]:
     """Flat devices and boxes with something on their front: clocks, phones, cameras, ovens, radios."""
     w, h, z = d.of(0.4, 0.8), d.of(0.4, 0.8), d.of(0.05, 0.3)
-    parts: list[Solid] = [block((0, 0, 0), (w, h, z))]
+    parts: list[Manifold] = [block((0, 0, 0), (w, h, z))]
     match kind:
         case "clock":
             parts = [
@@ -752,7 +751,7 @@ def slab_with(d: Draw, *, kind: str) -> list[Solid]:
     return parts
 
 
-def boat(d: Draw, *, mast: float) -> list[Solid]:
+def boat(d: Draw, *, mast: float) -> list[Manifold]:
     """A hull, open or decked, with a mast, sails or oars."""
     w, h, long = d.of(0.2, 0.4), d.of(0.15, 0.3), d.of(0.8, 1.1)
     plan = [(0.45, -1), (0.85, -0.6), (1, 0), (0.8, 0.6), (0, 1.05)]
@@ -782,9 +781,9 @@ def boat(d: Draw, *, mast: float) -> list[Solid]:
     return parts
 
 
-def plant(d: Draw, *, leaves: str) -> list[Solid]:
+def plant(d: Draw, *, leaves: str) -> list[Manifold]:
     """Something that grows, in a pot or from the ground."""
-    parts: list[Solid] = []
+    parts: list[Manifold] = []
     if d.chance(0.6):
         r = d.of(0.25, 0.45)
         parts.append(vessel([(r * 0.7, -0.5), (r, 0)], 0.05, sides=max(d.sides, 6)))
@@ -823,7 +822,7 @@ def plant(d: Draw, *, leaves: str) -> list[Solid]:
     return parts[:MOST_PARTS]
 
 
-def composed(d: Draw) -> list[Solid]:
+def composed(d: Draw) -> list[Manifold]:
     """A grammar of attachments: a body, and things that stand under it, lie on it, stick out of it or hold it."""
     w, h, z = d.thin(0.15, 0.8), d.thin(0.1, 0.8), d.thin(0.15, 0.8)
     match d.pick("block", "turned", "hollow", "ball", "outline"):

@@ -75,7 +75,8 @@ def agreement(parts: Sequence[TriangleMesh], whole: TriangleMesh) -> float:
     grid = Grid(64)
     solid = enclosed(whole, grid)
     claimed = np.logical_or.reduce([enclosed(part, grid) for part in parts])
-    return float(np.count_nonzero(solid & claimed) / max(np.count_nonzero(solid | claimed), 1))
+    joint = int(np.count_nonzero(solid | claimed))
+    return int(np.count_nonzero(solid & claimed)) / max(joint, 1)
 
 
 def group_pieces(
