@@ -10,6 +10,8 @@ import yaml
 
 from training.export import export
 from training.loop import RunOptions
+from training.objects.catalogue import CATALOGUE
+from training.objects.source import Source
 from training.pool import Chunk, fill_pool
 from training.report import plot_run
 from training.runs import latent_scale, trained_vae
@@ -31,6 +33,8 @@ def _parser() -> argparse.ArgumentParser:
     tune = stages.add_parser("tune", help="try guidance scales, steps and end thresholds on held-out objects")
     ship = stages.add_parser("export", help="write a preset folder from both runs")
     plot = stages.add_parser("plot", help="draw the curves of a run")
+    for stage in (vae, pool):
+        stage.add_argument("--real", type=Path, help="folder of real objects to train on as well (index.csv, GLBs)")
     for stage in (vae, dit):
         stage.add_argument("--folder", type=Path, required=True, help="state and metrics; resumed when present")
         stage.add_argument("--minutes", type=float, required=True, help="wall-clock budget of the run")
@@ -63,8 +67,9 @@ def _run(args: argparse.Namespace) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if args.stage == "pool":
         vae = trained_vae(args.vae)
-        fill_pool(args.pool / "held_out", vae, chunks=1, first_seed=HELD_OUT_SEED)
-        fill_pool(args.pool / "trained", vae, chunks=args.chunks)
+        source = Source.of(args.real, CATALOGUE)
+        fill_pool(args.pool / "held_out", vae, chunks=1, first_seed=HELD_OUT_SEED, source=source)
+        fill_pool(args.pool / "trained", vae, chunks=args.chunks, source=source)
     elif args.stage == "plot":
         plot_run(args.folder, args.picture)
     elif args.stage == "export":
@@ -82,7 +87,8 @@ def _run(args: argparse.Namespace) -> None:
         ).every()
     elif args.stage == "vae":
         options = RunOptions(folder=args.folder, minutes=args.minutes, peak_lr=args.lr, device=device)
-        train_vae(options, batch=args.batch, start=args.start, decoder_only=args.decoder_only)
+        source = Source.of(args.real, CATALOGUE)
+        train_vae(options, batch=args.batch, start=args.start, decoder_only=args.decoder_only, source=source)
     else:
         options = RunOptions(folder=args.folder, minutes=args.minutes, peak_lr=args.lr, device=device)
         train_dit(

@@ -1,6 +1,6 @@
 """What an evaluation runs on: procedural splits, and folders of objects whose parts are separate meshes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,6 @@ from PIL import Image as Pictures
 from skimage.measure import marching_cubes
 
 from apg_core.errors import InputError
-from apg_core.geometry.normalise import normalise
 from apg_core.inputs import read_image, read_mask
 from apg_core.inputs.mesh import read_parts
 from apg_core.protocol.arrays import Image, Labels
@@ -19,8 +18,11 @@ from apg_core.protocol.mesh import TriangleMesh
 from training.objects.batch import ObjectBatch, distances
 from training.objects.draw import draw_objects
 from training.objects.families import TRAINED, Family
+from training.objects.fusing import fused
 from training.objects.kept_out import KEPT_OUT
-from training.objects.render import Cameras, random_cameras, random_colours, render
+from training.objects.meshed import picture
+from training.objects.real import RealSplit, normalised, real_parts
+from training.objects.render import Cameras, part_colours, random_cameras, random_colours, render
 
 Split = Literal["validation", "test", "kept_out"]
 SPLIT_SEEDS: dict[Split, int] = {"validation": 70_001, "test": 80_001, "kept_out": 90_001}
@@ -41,6 +43,13 @@ class Case:
     image: Image | None = None
     mask: Labels | None = None
     """Label i + 1 where part i is seen."""
+    fused: bool = False
+    """Whether the mesh of a prompt is the boolean union of the parts: no inner faces that would give the cuts away."""
+
+    @property
+    def given(self) -> TriangleMesh:
+        """The mesh of a prompt."""
+        return fused(self.parts) if self.fused else self.whole
 
     @property
     def whole(self) -> TriangleMesh:
@@ -97,15 +106,38 @@ def pictured_case(
     """One object with its meshes, its picture with transparency, and its part mask."""
     colours = random_colours(objects, rng=rng)
     pictures = render(objects, cameras, colours, size=2 * size, generator=generator)
-    seen = pictures.part[0].numpy()
-    alpha = ((seen >= 0) * 255).astype(np.uint8)
-    rgba = np.dstack([pictures.rgb[0].numpy(), alpha])
-    image = np.asarray(Pictures.fromarray(rgba).resize((size, size), Pictures.Resampling.BOX))
+    return Case(
+        name, family, part_meshes(objects, 0), *_image_and_mask(pictures.rgb[0].numpy(), pictures.part[0].numpy())
+    )
+
+
+def _image_and_mask(rgb: np.ndarray, seen: np.ndarray) -> tuple[Image, Labels]:
+    """A picture at half size, transparent around the object, and its part mask without regions of a few pixels."""
+    rgba = np.dstack([rgb, ((seen >= 0) * 255).astype(np.uint8)])
+    size = (seen.shape[1] // 2, seen.shape[0] // 2)
+    image = np.asarray(Pictures.fromarray(rgba).resize(size, Pictures.Resampling.BOX))
     mask = (seen[::2, ::2] + 1).astype(np.int32)
     for label in np.unique(mask[mask > 0]):
         if (mask == label).sum() < LEAST_SEEN:
             mask[mask == label] = 0
-    return Case(name, family, part_meshes(objects, 0), image, mask)
+    return image, mask
+
+
+def real_cases(folder: Path, *, split: RealSplit = "validation") -> Iterator[Case]:
+    """Objects of a folder of real ones, kept from training unless told otherwise, with pictures of our own.
+
+    Raises:
+        InputError: the folder holds no object of that split.
+    """
+    found = False
+    for name, parts in real_parts(folder, split):
+        found = True
+        rng = np.random.default_rng([SPLIT_SEEDS["validation"], *name.encode()])
+        cameras, colours = random_cameras(1, rng=rng), part_colours(1, len(parts), rng=rng)[0].numpy()
+        rgb, seen = picture(parts, cameras, 0, colours, size=2 * PICTURE_SIZE)
+        yield Case(name, name.split("_")[0], parts, *_image_and_mask(rgb, seen))
+    if not found:
+        raise InputError(f"no objects to validate on in {folder}; expected GLB files named PACK_OBJECT.glb")
 
 
 def folder_cases(folder: Path) -> Iterator[Case]:
@@ -133,14 +165,9 @@ def folder_cases(folder: Path) -> Iterator[Case]:
         yield Case(
             entry.stem,
             folder.name,
-            _normalised(parts),
+            normalised(parts),
             read_image(picture) if picture.is_file() else None,
             read_mask(mask) if mask.is_file() else None,
         )
     if not found:
         raise InputError(f"no objects in {folder}; expected mesh files with a node a part, or a folder an object")
-
-
-def _normalised(parts: Sequence[TriangleMesh]) -> tuple[TriangleMesh, ...]:
-    _, placement = normalise(TriangleMesh.joined(list(parts)))
-    return tuple(TriangleMesh((part.vertices - placement.centre) / placement.scale, part.faces) for part in parts)

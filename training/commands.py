@@ -1,60 +1,135 @@
-"""The `apg eval` command."""
+"""The `apg eval` and `apg table` commands."""
 
 import argparse
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from apg_core.cli import INTERRUPTED, OK
 from apg_core.flags import Subparsers, add_option_flags, chosen_options
 from apg_core.protocol.mode import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import Console
+
+    from training.evaluate import Result
+
+MODES: tuple[Mode, ...] = ("mesh", "image_mesh_mask", "image")
+"""The rows of a model card."""
 
 
 def add_commands(commands: Subparsers) -> None:
     """Add the commands of this module to `apg`."""
     about = (
         "Generate objects whose parts are known, and say how good the parts are. DATASET is a procedural split "
-        "(validation, test, kept_out) or a folder of objects whose parts are separate meshes or GLB nodes."
+        "(validation, test, kept_out), a folder of objects whose parts are separate meshes or GLB nodes, or "
+        "real:FOLDER for those real objects of a folder that training keeps for validation."
     )
     parser = commands.add_parser("eval", help="measure a preset's quality", description=about)
-    parser.add_argument("dataset", help="validation, test, kept_out, or a folder")
-    parser.add_argument("--modes", nargs="+", choices=get_args(Mode), default=["mesh"], metavar="MODE")
+    parser.add_argument("dataset", help="validation, test, kept_out, a folder, or real:FOLDER")
+    parser.add_argument("--modes", nargs="*", choices=get_args(Mode), default=["mesh"], metavar="MODE")
+    parser.add_argument(
+        "--baseline",
+        nargs="+",
+        choices=["coacd", "components", "whole"],
+        default=[],
+        metavar="NAME",
+        help="also measure geometry alone: coacd (at four thresholds), components, whole",
+    )
+    parser.add_argument(
+        "--fused",
+        action=argparse.BooleanOptionalAction,
+        help="give the boolean union of the parts, which has no inner faces [for folders]",
+    )
+    parser.add_argument("--reconstruction", action="store_true", help="also measure the autoencoder alone")
+    _add_common(parser)
+    parser.set_defaults(run=_evaluate)
+
+    about = (
+        "The whole table of a model card, fused: procedural objects of trained and kept-out families, and real ones."
+    )
+    parser = commands.add_parser("table", help="measure all rows of a model card", description=about)
+    parser.add_argument("--real", type=Path, help="folder of real objects; without it, their rows are left out")
+    _add_common(parser)
+    parser.set_defaults(run=_table)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=100, help="objects at most [100]")
     parser.add_argument("--output", type=Path, required=True, help="folder for tables and pictures")
-    parser.add_argument("--reconstruction", action="store_true", help="also measure the autoencoder alone")
     parser.add_argument("--preset", default="tiny", help="a preset, or the path of a config file [tiny]")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... [cuda where there is one]")
     add_option_flags(parser)
-    parser.set_defaults(run=_evaluate)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     from rich.console import Console  # these imports take seconds
 
     from apg_core.pipeline.local import load_pipeline
-    from training.evaluate import Result, evaluate, find_cases, reconstruct
+    from training.baselines import BASELINES
+    from training.evaluate import evaluate, evaluate_baseline, find_cases, reconstruct
     from training.report import table, write_report
 
     chosen = chosen_options(options)
-    cases = find_cases(options.dataset, options.count)
+    cases = find_cases(options.dataset, options.count, fused=options.fused)
     pipeline = load_pipeline(options.preset, options.device)
     console = Console(file=sys.stdout)
-
+    baselines = [name for name in BASELINES if name.startswith(tuple(options.baseline))] if options.baseline else []
+    runs = {mode: evaluate(pipeline, cases, mode=mode, options=chosen) for mode in options.modes}
+    runs |= {name: evaluate_baseline(name, cases) for name in baselines}
     summaries: dict[str, dict[str, float]] = {}
-    interrupted = False
-    for mode in options.modes:
-        results: list[Result] = []
-        try:
-            for result in evaluate(pipeline, cases, mode=mode, options=chosen):
-                results.append(result)
-                found = "failed" if result.scores is None else f"part IoU {result.scores.part_iou:.2f}"
-                console.print(f"{result.mode} {result.name}: {found}, {result.seconds:.1f} s", highlight=False)
-        except KeyboardInterrupt:
-            interrupted = True  # what was measured is worth keeping
-        summaries[mode] = write_report(results, cases, options.output / mode)
+    for name, run in runs.items():
+        results, interrupted = _watched(name, run, console)
+        summaries[name] = write_report(results, cases, options.output / name)
         if interrupted:
-            break
-    if options.reconstruction and not interrupted:
+            console.print(table(summaries))
+            return INTERRUPTED
+    if options.reconstruction:
         summaries["autoencoder"] = reconstruct(pipeline, cases)
     console.print(table(summaries))
-    return INTERRUPTED if interrupted else OK
+    return OK
+
+
+def _table(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from apg_core.pipeline.local import load_pipeline
+    from training.baselines import BASELINES
+    from training.evaluate import evaluate, evaluate_baseline, find_cases
+    from training.report import markdown, write_report
+
+    chosen = chosen_options(options)
+    pipeline = load_pipeline(options.preset, options.device)
+    console = Console(file=sys.stdout)
+    datasets = {"trained": "test", "kept out": "kept_out"}
+    if options.real is not None:
+        datasets["real"] = f"real:{options.real}"
+    rows: dict[str, list[Result]] = {}
+    for label, dataset in datasets.items():
+        cases = find_cases(dataset, options.count, fused=True)
+        runs = {mode: evaluate(pipeline, cases, mode=mode, options=chosen) for mode in MODES}
+        runs |= {name: evaluate_baseline(name, cases) for name in BASELINES} if label == "real" else {}
+        for name, run in runs.items():
+            row = f"{label}, {name}"
+            rows[row], interrupted = _watched(row, run, console)
+            write_report(rows[row], cases, options.output / row.replace(", ", "_").replace(" ", "_"))
+            (options.output / "table.md").write_text(markdown(rows), encoding="utf-8")
+            if interrupted:
+                return INTERRUPTED
+    console.print(markdown(rows), markup=False)
+    return OK
+
+
+def _watched(name: str, run: "Iterable[Result]", console: "Console") -> "tuple[list[Result], bool]":
+    """Every result of a run, told as it comes, and whether the run was interrupted: what was measured is kept."""
+    results: list[Result] = []
+    try:
+        for result in run:
+            results.append(result)
+            found = "failed" if result.scores is None else f"part IoU {result.scores.part_iou:.2f}"
+            console.print(f"{name} {result.name}: {found}, {result.seconds:.1f} s", highlight=False)
+    except KeyboardInterrupt:
+        return results, True
+    return results, False

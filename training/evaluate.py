@@ -21,7 +21,8 @@ from apg_core.protocol.manifest import StopReason
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.mode import Mode
 from apg_core.protocol.options import DecodeOptions, GenerationOptions
-from training.cases import Case, Split, folder_cases, procedural
+from training.baselines import BASELINES
+from training.cases import Case, Split, folder_cases, procedural, real_cases
 from training.scores import Scores, matched_ious, occupancy, score
 
 logger = logging.getLogger(__name__)
@@ -57,17 +58,27 @@ class Result:
         }
 
 
-def find_cases(dataset: str | Path, count: int) -> list[Case]:
+def find_cases(dataset: str | Path, count: int, *, fused: bool | None = None) -> list[Case]:
     """Cases of a procedural split (`validation`, `test`, `kept_out`) or of a folder of objects.
+
+    `real:FOLDER` takes those objects of a folder of real ones that training keeps for validation, spread over all.
+    Meshes are given fused, but those of procedural splits as they were always measured, unless `fused` says otherwise.
 
     Raises:
         InputError: the dataset is neither a split nor a folder.
     """
-    if dataset in get_args(Split):
-        return list(procedural(dataset, count))  # type: ignore[arg-type]
-    if not Path(dataset).is_dir():
+    split = dataset in get_args(Split)
+    folder = Path(str(dataset).removeprefix("real:"))
+    if split:
+        cases = list(procedural(dataset, count))  # type: ignore[arg-type]
+    elif not folder.is_dir():
         raise InputError(f"no dataset {str(dataset)!r}; name a folder or one of {', '.join(get_args(Split))}")
-    return list(folder_cases(Path(dataset)))[:count]
+    elif str(dataset).startswith("real:"):
+        every = list(real_cases(folder))
+        cases = [every[i] for i in np.linspace(0, len(every) - 1, min(count, len(every))).round().astype(int)]
+    else:
+        cases = list(folder_cases(folder))[:count]
+    return [replace(case, fused=not split if fused is None else fused) for case in cases]
 
 
 def prompt_of(case: Case, mode: Mode) -> Mapping[str, np.ndarray | TriangleMesh]:
@@ -76,7 +87,7 @@ def prompt_of(case: Case, mode: Mode) -> Mapping[str, np.ndarray | TriangleMesh]
     Raises:
         InputError: the case has no image or mask, and the mode needs one.
     """
-    given = {"image": case.image, "mesh": case.whole, "mask": case.mask}
+    given = {"image": case.image, "mesh": case.given, "mask": case.mask}
     names = mode.split("_")
     missing = [name for name in names if given[name] is None]
     if missing:
@@ -129,6 +140,24 @@ def _one(pipeline: Pipeline, case: Case, mode: Mode, options: GenerationOptions)
     )
 
 
+def evaluate_baseline(name: str, cases: Iterable[Case]) -> Iterator[Result]:
+    """What geometry alone makes of each case's mesh; `name` is one of `BASELINES`."""
+    for case in cases:
+        started = time.perf_counter()
+        found = tuple(BASELINES[name](case.given))
+        seconds = time.perf_counter() - started
+        yield Result(
+            name=case.name,
+            family=case.family,
+            mode="mesh",
+            scores=score(case.parts, found),
+            seconds=seconds,
+            stop_reason=None,
+            error=None,
+            found=found,
+        )
+
+
 def reconstruct(pipeline: Pipeline, cases: Iterable[Case], *, grid_size: int = 128) -> dict[str, float]:
     """Mean volume IoU of parts and wholes that only pass through the autoencoder: the ceiling of all else."""
     stages = pipeline.stages
@@ -160,6 +189,8 @@ def summarise(results: Sequence[Result]) -> dict[str, float]:
     return {
         "objects": everything,
         "part_iou": mean(s.part_iou for s in scored),
+        "count_aware_iou": mean(s.count_aware_iou for s in scored),
+        "panoptic": mean(s.panoptic for s in scored),
         "whole_iou": mean(s.whole_iou for s in scored),
         "fscore_002": mean(s.fscore_002 for s in scored),
         "fscore_005": mean(s.fscore_005 for s in scored),
@@ -168,10 +199,19 @@ def summarise(results: Sequence[Result]) -> dict[str, float]:
         "count_error": mean(s.count_error for s in scored),
         "overlap": mean(s.overlap for s in scored),
         "watertight": mean(s.watertight for s in scored),
+        "parts_found": mean(s.parts_found for s in scored),
         "success": mean(s.parts_found > 0 for s in scored),
         "ended_by_itself": mean(result.stop_reason in BY_ITSELF for result in results),
         "seconds": fmean(result.seconds for result in results),
     }
+
+
+def interval(values: Sequence[float], *, resamples: int = 2000) -> tuple[float, float]:
+    """95 % bootstrap interval of a mean over objects."""
+    given = np.array(values)
+    drawn = np.random.default_rng(0).integers(0, len(given), (resamples, len(given)))
+    low, high = np.percentile(given[drawn].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
 
 
 def write_parquet(results: Sequence[Result], path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from apg_core.geometry.picture.colours import part_colour
 from apg_core.geometry.picture.raycast import cast_picture
 from apg_core.protocol.mesh import TriangleMesh
 from training.cases import Case
-from training.evaluate import Result, summarise, write_parquet
+from training.evaluate import Result, interval, summarise, write_parquet
 
 PANEL = 192
 SHEET_ROWS = 12
@@ -30,6 +30,27 @@ def table(summaries: dict[str, dict[str, float]]) -> Table:
         values = [summary.get(measure) for summary in summaries.values()]
         shown.add_row(measure, *["" if value is None else f"{value:.3f}" for value in values])
     return shown
+
+
+def markdown(rows: Mapping[str, Sequence[Result]]) -> str:
+    """The table of a model card: means over objects, with 95 % bootstrap intervals of the main ones."""
+    lines = [
+        "| objects, mode | objects | matched part IoU | count-aware IoU | panoptic quality | whole IoU | parts found | "
+        "count exact | ends by itself | some part |",
+        "|---" * 10 + "|",
+    ]
+    for name, results in rows.items():
+        if not results:
+            continue
+        every = summarise(results)
+        cells = [name, f"{len(results)}"]
+        for measure in ("part_iou", "count_aware_iou", "panoptic", "whole_iou"):
+            low, high = interval([0.0 if r.scores is None else getattr(r.scores, measure) for r in results])
+            cells.append(f"{every[measure]:.2f} ({low:.2f}-{high:.2f})")
+        ended = "-" if results[0].stop_reason is None else f"{every['ended_by_itself']:.0%}"
+        cells += [f"{every['parts_found']:.1f}", f"{every['count_exact']:.0%}", ended, f"{every['success']:.0%}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def write_report(

@@ -1,6 +1,7 @@
 """What the autoencoder is trained on: surfaces of parts, unions and wholes, and the field around them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -8,7 +9,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from apg_core.geometry.farthest import farthest_points as farthest_of
+from apg_core.protocol.mesh import TriangleMesh
 from training.objects.batch import ObjectBatch, sample_surface, union_distance
+from training.objects.meshed import MeshedObject, signed_distance, surface_of
 
 # The field is FIELD_LIMIT * tanh(depth / FIELD_BAND): 8 / 0.1 = 80 per unit length at the surface, flat at +-8.
 FIELD_LIMIT = 8.0
@@ -48,7 +51,10 @@ def even_surface(surface: Float[Tensor, "B P 6"], count: int, *, rng: np.random.
 
 def random_subsets(objects: ObjectBatch, *, rng: np.random.Generator) -> Bool[Tensor, "B S"]:
     """Parts of each object that make one training shape: a single part, a beginning, the whole or any subset."""
-    counts = objects.part_counts.numpy()
+    return torch.from_numpy(_subsets(objects.part_counts.numpy(), rng))
+
+
+def _subsets(counts: Int[np.ndarray, " B"], rng: np.random.Generator) -> Bool[np.ndarray, "B S"]:
     slots = np.arange(int(counts.max()))
     present = slots < counts[:, None]
     kind = rng.choice(4, len(counts), p=[0.4, 0.2, 0.3, 0.1])
@@ -56,7 +62,8 @@ def random_subsets(objects: ObjectBatch, *, rng: np.random.Generator) -> Bool[Te
     beginning = slots < rng.integers(1, counts + 1)[:, None]
     some = (rng.random(present.shape) < 0.5) | one
     chosen = np.select([kind[:, None] == k for k in range(4)], [one, beginning, present, some])
-    return torch.from_numpy(chosen & present)
+    chosen_and_there: Bool[np.ndarray, "B S"] = chosen & present
+    return chosen_and_there
 
 
 def query_points(surface: Float[Tensor, "B P 6"], count: int, *, generator: torch.Generator) -> Float[Tensor, "B Q 3"]:
@@ -96,3 +103,39 @@ def field_batch(
         queries=near,
         field=field_of(union_distance(objects, near, chosen)),
     )
+
+
+def meshed_field_batch(
+    objects: Sequence[MeshedObject],
+    *,
+    points: int,
+    latents: int,
+    queries: int,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+) -> FieldBatch:
+    """`field_batch` of objects whose parts are meshes; most wholes are fused, other shapes are overlaid."""
+    counts = np.array([len(each.parts) for each in objects])
+    surfaces, shapes = [], []
+    even = rng.random() < 0.5
+    for each, chosen in zip(objects, _subsets(counts, rng), strict=True):
+        fuse = chosen.sum() == len(each.parts) and rng.random() < 0.8
+        shape = [each.whole] if fuse else each.subset(chosen[: len(each.parts)])
+        shapes.append(shape)
+        surfaces.append(surface_of(TriangleMesh.joined(shape), points * 3 // 2 if even else points, rng=rng))
+    surface = torch.from_numpy(np.stack(surfaces))
+    near = query_points(surface, queries, generator=generator)
+    if even:
+        surface = even_surface(surface, points, rng=rng)
+    distance = [signed_distance(shape, places.numpy()) for shape, places in zip(shapes, near, strict=True)]
+    return FieldBatch(
+        surface=surface,
+        farthest=farthest_points(surface, latents, rng=rng),
+        queries=near,
+        field=field_of(torch.from_numpy(np.stack(distance)).float()),
+    )
+
+
+def joined_fields(batches: Sequence[FieldBatch]) -> FieldBatch:
+    """The shapes of several batches as one."""
+    return FieldBatch(**{f.name: torch.cat([getattr(batch, f.name) for batch in batches]) for f in fields(FieldBatch)})

@@ -13,13 +13,23 @@ from training.objects.batch import sample_surface, union_distance
 from training.objects.draw import draw_objects
 from training.objects.families import TRAINED, Family
 from training.objects.kept_out import KEPT_OUT
+from training.objects.source import Source
 from training.runs import start_from
-from training.samples import FieldBatch, farthest_points, field_batch, random_subsets
+from training.samples import (
+    FieldBatch,
+    farthest_points,
+    field_batch,
+    joined_fields,
+    meshed_field_batch,
+    random_subsets,
+)
 from training.sizes import LATENTS, SURFACE_POINTS, TINY_VAE
 
 KL_WEIGHT = 5e-3
 SQUARED_WEIGHT = 0.05
 BLUR = 0.4
+MESHED_SHARE = 0.7
+"""Of a batch, what comes from real objects and families of solids."""
 
 
 class FieldLoss(nn.Module):
@@ -52,16 +62,19 @@ class FieldLoss(nn.Module):
 
 
 def field_batches(
-    *, batch: int, queries: int, seed: int, families: Mapping[str, Family] = TRAINED
+    *, batch: int, queries: int, seed: int, source: Source | None = None, families: Mapping[str, Family] = TRAINED
 ) -> Iterator[tuple[int, FieldBatch]]:
-    """Endless training batches."""
+    """Endless training batches; `MESHED_SHARE` of each comes from the source, where there is one."""
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+    sizes = {"points": SURFACE_POINTS, "latents": LATENTS, "queries": queries}
+    meshed = 0 if source is None else round(MESHED_SHARE * batch)
     while True:
-        objects, _ = draw_objects(families, batch, rng=rng)
-        yield (
-            batch,
-            field_batch(objects, points=SURFACE_POINTS, latents=LATENTS, queries=queries, rng=rng, generator=generator),
-        )
+        objects, _ = draw_objects(families, batch - meshed, rng=rng)
+        fields = field_batch(objects, rng=rng, generator=generator, **sizes)
+        if source is not None:
+            drawn = [source.draw(rng, turned=0.5) for _ in range(meshed)]
+            fields = joined_fields([fields, meshed_field_batch(drawn, rng=rng, generator=generator, **sizes)])
+        yield batch, fields
 
 
 @torch.no_grad()
@@ -89,6 +102,7 @@ def train_vae(
     seed: int = 1,
     start: Path | None = None,
     decoder_only: bool = False,
+    source: Source | None = None,
 ) -> None:
     """Train (or continue) the autoencoder within the options' budget, from a preset's weights if one is named."""
     torch.manual_seed(seed)
@@ -105,4 +119,5 @@ def train_vae(
             "iou_kept_out": reconstruction_iou(vae, KEPT_OUT, count=24, wholes=False),
         }
 
-    run.train(field_batches(batch=batch, queries=queries, seed=seed + run.steps + 1_000_003 * run.rank), evaluate)
+    seed += run.steps + 1_000_003 * run.rank
+    run.train(field_batches(batch=batch, queries=queries, seed=seed, source=source), evaluate)

@@ -95,7 +95,7 @@ class Tuner:
         self.ended = self.made >= counts
         before = chunk.beginnings[self.rows, (self.made - 1).clamp(min=0)].float()
         history = torch.where((self.made == 0)[:, None, None], empty, before)
-        self.target = chunk.parts[self.rows, self.made.clamp(max=7)].float()
+        self.target = chunk.parts[self.rows, self.made.clamp(max=chunk.parts.shape[1] - 1)].float()
         self.whole = chunk.whole[self.rows].float()
         self.geometry = [Geometry(*latents.numpy()) for latents in torch.stack([self.whole, history], dim=1)]
         extractor = FeatureExtractor(model.image_encoder)

@@ -81,6 +81,8 @@ class FittedParts:
 
     parts: tuple[Cleaned, ...]
     share: float
+    divided: bool = False
+    """Whether the parts are the mesh itself, divided: an empty one has none of it, and those past the given are new."""
 
 
 class Stages(Protocol):

@@ -158,6 +158,12 @@ class CleanupOptions(_Options):
     fit_to_mesh: bool = False
     """Where a mesh is given: at the end, fit the parts to it. What sticks out is cut off, and what no part has goes to
     the nearest."""
+    fit_at_edges: bool = False
+    """With `fit_to_mesh`, where the mesh is closed and the sampled parts are far from making it up: cut the mesh at its
+    own hollow edges instead, and give each piece to the part that it lies in most."""
+    further_parts: Annotated[int, Field(ge=0, le=1000)] = 8
+    """With `fit_at_edges`: parts that may be added, up to `max_parts`, for what no part has; 0 gives that to its
+    neighbours."""
     smooth_iters: Annotated[int, Field(ge=0, le=1000)] = 0
     """Taubin smoothing steps at the end."""
     scene_cleanup: bool = False

@@ -13,7 +13,14 @@ from tests.support.latents import from_latents, latent_of
 from tests.support.objects import ball, block
 
 QUIET = GenerationOptions(
-    show_progress=False, preview=False, max_parts=1, best_of=1, grid_size=64, num_inference_steps=2, fit_to_mesh=True
+    show_progress=False,
+    preview=False,
+    max_parts=1,
+    best_of=1,
+    grid_size=64,
+    num_inference_steps=2,
+    fit_to_mesh=True,
+    fit_at_edges=False,
 )
 LOOSE = QUIET.model_copy(update={"fit_to_mesh": False})
 
@@ -86,3 +93,15 @@ def test_fitted_parts_are_cleaned_up_too(tiny: Pipeline) -> None:
     assert len(part.mesh.faces) <= 420
     assert part.notes[0].startswith("simplified from")
     assert radii(part.mesh) == pytest.approx(0.55, abs=0.02)
+
+
+def test_at_edges_the_parts_are_the_mesh_and_what_no_part_has_is_one_more(tiny: Pipeline) -> None:
+    latent = latent_of(tiny, ball(0.5, (-0.5, 0, 0)))
+    made = from_latents(tiny, latent, np.zeros_like(latent))
+    apart = TriangleMesh.joined([ball(0.4, (-0.6, 0, 0)), ball(0.4, (0.6, 0, 0))])
+    options = QUIET.model_copy(update={"fit_at_edges": True, "max_parts": 2})
+    parts = generate_from_mesh(made, apart, options=options).parts
+    assert [part.facts.index for part in parts] == [0, 1]
+    assert parts[1].facts.notes[0].startswith("of the given mesh what no sampled part has")
+    joined = TriangleMesh.joined([part.mesh for part in parts])
+    np.testing.assert_allclose(joined.bounds, [[-1, -0.4, -0.4], [1, 0.4, 0.4]], atol=0.01)

@@ -9,7 +9,7 @@ import torch
 from apg_core.models.shape_vae import ShapeVae
 from training.objects.draw import draw_objects
 from training.objects.families import TRAINED
-from training.pool import Chunk, fill_pool, make_chunk
+from training.pool import MOST_PARTS, Chunk, fill_pool, make_chunk
 from training.samples import FIELD_BAND, FIELD_LIMIT, field_batch, field_of
 from training.sizes import CHANNELS, LATENTS, TINY_VAE
 from training.train_dit import PartGenerator, Sampler, empty_latent
@@ -45,7 +45,7 @@ def test_field_batches_have_distinct_farthest_points_and_queries_inside_the_cube
 
 
 def test_a_chunk_holds_nothing_past_the_last_part(chunk: Chunk) -> None:
-    past = torch.arange(8) >= chunk.counts[:, None]
+    past = torch.arange(MOST_PARTS) >= chunk.counts[:, None]
     for latents in (chunk.parts, chunk.beginnings):
         assert latents[past].abs().max() == 0
         assert latents[~past].abs().amax((1, 2)).min() > 0

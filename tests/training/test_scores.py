@@ -50,3 +50,22 @@ def test_chamfer_of_two_concentric_balls_is_their_gap() -> None:
 def test_nothing_found_scores_nothing() -> None:
     scores = score([_ball(0.5)], [])
     assert (scores.part_iou, scores.whole_iou, scores.parts_found, scores.count_error) == (0.0, 0.0, 0, 1)
+
+
+def test_a_surplus_part_costs_count_aware_iou_and_panoptic_quality_but_not_matched_iou() -> None:
+    truth = [_ball(0.3, -0.5), _ball(0.3, 0.5)]
+    scores = score(truth, [*truth, _ball(0.05)])
+    assert scores.part_iou == 1.0
+    assert scores.count_aware_iou == pytest.approx(2 / 3)
+    assert scores.panoptic == pytest.approx(2 / 2.5)
+
+
+def test_a_match_below_one_half_is_none_in_panoptic_quality() -> None:
+    scores = score([_ball(0.8)], [_ball(0.4)])
+    assert scores.panoptic == 0.0
+    assert scores.count_aware_iou == pytest.approx(1 / 8, abs=0.005)
+
+
+def test_a_thin_board_fills_no_more_than_itself() -> None:
+    solid = trimesh.creation.box(extents=(1.5, 1.5, 0.001))
+    assert np.count_nonzero(occupancy(TriangleMesh(solid.vertices, solid.faces))) == 0

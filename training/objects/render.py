@@ -64,7 +64,11 @@ def random_cameras(count: int, *, rng: np.random.Generator) -> Cameras:
 
 def random_colours(objects: ObjectBatch, *, rng: np.random.Generator) -> Float[Tensor, "B S 3"]:
     """A colour for each part; some objects are of one colour, some grey."""
-    batch, parts = len(objects), int(objects.part_counts.max())
+    return part_colours(len(objects), int(objects.part_counts.max()), rng=rng)
+
+
+def part_colours(batch: int, parts: int, *, rng: np.random.Generator) -> Float[Tensor, "B S 3"]:
+    """Colours for that many parts of each of a batch of objects."""
     hue = rng.random((batch, parts, 1))
     hue = np.where(rng.random((batch, 1, 1)) < 0.3, hue[:, :1], hue)
     saturation = np.where(rng.random((batch, 1, 1)) < 0.15, 0.0, rng.uniform(0.1, 0.9, (batch, parts, 1)))

@@ -1,0 +1,97 @@
+"""Solids cut at their hollow edges, and the pieces handed to parts."""
+
+import numpy as np
+import pytest
+import trimesh
+from manifold3d import Manifold
+
+from apg_core.geometry.parts.pieces import MOST_PIECES, convex_pieces, group_pieces, mesh_of, solid_of
+from apg_core.protocol.mesh import TriangleMesh
+from tests.support.objects import ball, block, table
+
+
+def union(*meshes: TriangleMesh) -> TriangleMesh:
+    solid = Manifold()
+    for mesh in meshes:
+        part = solid_of(mesh)
+        assert part is not None
+        solid += part
+    return mesh_of(solid)
+
+
+def volume(mesh: TriangleMesh) -> float:
+    return float(trimesh.Trimesh(mesh.vertices, mesh.faces).volume)
+
+
+TEE = (block((1.6, 0.2, 0.2), (0, 0.4, 0)), block((0.2, 0.8, 0.2), (0, -0.1, 0)))
+
+
+def test_a_convex_solid_stays_whole() -> None:
+    solid = solid_of(block((1, 0.5, 0.25)))
+    assert solid is not None
+    (piece,) = convex_pieces(solid)
+    assert piece.volume() == pytest.approx(0.125)
+
+
+def test_a_fused_tee_is_cut_where_its_bars_meet() -> None:
+    solid = solid_of(union(*TEE))
+    assert solid is not None
+    volumes = sorted(piece.volume() for piece in convex_pieces(solid))
+    assert volumes == pytest.approx([0.2 * 0.2 * 0.8, 1.6 * 0.2 * 0.2])
+
+
+def test_pieces_make_up_a_table_and_do_not_overlap() -> None:
+    solid = solid_of(union(*table()))
+    assert solid is not None
+    pieces = convex_pieces(solid)
+    assert len(table()) <= len(pieces) <= MOST_PIECES
+    assert sum(piece.volume() for piece in pieces) == pytest.approx(solid.volume(), rel=1e-6)
+    joined = sum(pieces, Manifold())
+    assert joined.volume() == pytest.approx(solid.volume(), rel=1e-6)
+
+
+def test_a_hollow_inside_stays_hollow() -> None:
+    outer, inner, stand = (solid_of(mesh) for mesh in (ball(0.5), ball(0.3), block((1.5, 0.1, 0.1))))
+    assert outer is not None
+    assert inner is not None
+    assert stand is not None
+    solid = (outer + stand) - inner
+    assert sum(piece.volume() for piece in convex_pieces(solid)) == pytest.approx(solid.volume(), rel=1e-3)
+
+
+def test_rough_parts_get_the_exact_ones_back() -> None:
+    rough = [TriangleMesh(part.vertices * 0.9 + 0.02, part.faces) for part in TEE]
+    found = group_pieces(rough, union(*TEE), further=0)
+    assert found is not None
+    np.testing.assert_allclose(found[0].bounds, TEE[0].bounds, atol=1e-6)
+    assert [volume(part) for part in found] == pytest.approx([0.064, 0.032])
+
+
+def test_what_no_part_has_is_a_part_of_its_own_or_goes_to_its_neighbour() -> None:
+    alone = group_pieces(TEE[:1], union(*TEE), further=1)
+    together = group_pieces(TEE[:1], union(*TEE), further=0)
+    assert alone is not None
+    assert together is not None
+    assert [volume(part) for part in alone] == pytest.approx([0.064, 0.032])
+    assert [volume(part) for part in together] == pytest.approx([0.096])
+
+
+def test_what_is_apart_from_the_rest_of_its_part_is_a_part_of_its_own() -> None:
+    balls = [ball(0.3, (x, 0, 0)) for x in (-0.6, 0.6)]
+    found = group_pieces([TriangleMesh.joined(balls)], union(*balls), further=4)
+    assert found is not None
+    assert len(found) == 2
+    assert volume(found[0]) == pytest.approx(volume(found[1]), rel=1e-3)
+
+
+def test_a_part_away_from_the_whole_has_nothing_of_it() -> None:
+    found = group_pieces([ball(0.4), ball(0.1, (0.8, 0.8, 0.8))], ball(0.4), further=3)
+    assert found is not None
+    assert not found[0].is_empty
+    assert found[1].is_empty
+    assert len(found) == 2
+
+
+def test_an_open_mesh_has_no_pieces() -> None:
+    sheet = TriangleMesh(np.array([[-1, 0, -1], [1, 0, -1], [0, 0, 1.0]]), np.array([[0, 1, 2]]))
+    assert group_pieces([ball(0.5)], sheet, further=3) is None
