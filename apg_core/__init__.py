@@ -59,7 +59,13 @@ def __getattr__(name: str) -> object:
     """A public name, from the module that it lives in."""
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME_OF[name]), name)
+    try:
+        home = importlib.import_module(_HOME_OF[name])
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != __name__:
+            raise
+        raise ImportError(f"{name} is not in the client alone; install autopartgen-ray", name=__name__) from error
+    return getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -5,7 +5,8 @@ from typing import TypeVar
 from ray import serve
 
 from deployments.replicas.background_remover import BackgroundRemoverReplica
-from deployments.replicas.handles import Handle, StageHandles
+from deployments.replicas.handle_stages import StageHandles
+from deployments.replicas.handles import Handle
 from deployments.replicas.image_encoder import ImageEncoderReplica
 from deployments.replicas.ingress import IngressReplica
 from deployments.replicas.mesh_worker import MeshWorkerReplica

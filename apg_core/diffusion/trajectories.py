@@ -22,8 +22,8 @@ StepCallback = Callable[[int, int], None]
 class Trajectory:
     """One latent on its way from noise.
 
-    The first latent and the noise of the steps come from two generators with the same seed, on the sampling
-    device, in fp32; so does the released pipeline.
+    The first latent and the noise of the steps come from two generators with the same seed, in fp32, on the sampling
+    device, as in the released pipeline, or on `noise_device`: another kind of device draws other numbers.
     """
 
     @torch.inference_mode()
@@ -36,8 +36,10 @@ class Trajectory:
         steps: int,
         seed: int,
         sigma_floor: float = 0.0,
+        noise_device: torch.device | None = None,
     ) -> None:
         device = guided.images.device
+        drawn_on = noise_device or device
         context = DitContext(
             denoiser.image_context(guided.images), *denoiser.geometry_context(guided.geometries, guided.sigma)
         )
@@ -47,10 +49,12 @@ class Trajectory:
         self._solver = schedule.solver(steps)
         self.steps = len(self._solver.timesteps)
         self._sigma_floor = sigma_floor
-        self._step_noise = torch.Generator(device).manual_seed(seed)
-        first_noise = torch.Generator(device).manual_seed(seed)
+        self._step_noise = torch.Generator(drawn_on).manual_seed(seed)
+        first_noise = torch.Generator(drawn_on).manual_seed(seed)
         shape = (1, *guided.geometries.shape[-2:])
-        self.latents: Latents = self._solver.start(torch.randn(shape, generator=first_noise, device=device))
+        self.latents: Latents = self._solver.start(
+            torch.randn(shape, generator=first_noise, device=drawn_on).to(device)
+        )
 
     @property
     def rows(self) -> int:

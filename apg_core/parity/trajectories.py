@@ -8,7 +8,7 @@ from torch import Tensor
 
 from apg_core.diffusion.guidance import GuidedInput, part_rows, whole_rows
 from apg_core.diffusion.trajectories import Trajectory, run
-from apg_core.parity.folder import ParityFolder
+from apg_core.parity.folder import NOISE_DEVICE, ParityFolder
 from apg_core.protocol.options import GuidanceScales
 from apg_core.shapes import Latents
 
@@ -51,4 +51,7 @@ def _images(folder: ParityFolder) -> Float[Tensor, "I T XX"]:
 
 def _latent(folder: ParityFolder, guided: GuidedInput, *, steps: int, seed: int) -> Latents:
     schedule = folder.preset.schedule
-    return run(folder.denoiser, Trajectory(folder.denoiser, guided, schedule=schedule, steps=steps, seed=seed))
+    trajectory = Trajectory(
+        folder.denoiser, guided, schedule=schedule, steps=steps, seed=seed, noise_device=NOISE_DEVICE
+    )
+    return run(folder.denoiser, trajectory)

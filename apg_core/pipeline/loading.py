@@ -104,10 +104,13 @@ class ModelLoader:
             lambda: NeuralBackgroundRemover(self._load("background", BackgroundNet, dtype=torch.float32), self.device)
         )
 
-    def part_sampler(self, *, dropped: FeatureArray | None = None) -> PartSampler:
-        """The sampling stage; `dropped` are the features of no image, where the caller has them already.
+    def part_sampler(
+        self, *, dropped: FeatureArray | None = None, noise_device: torch.device | None = None
+    ) -> PartSampler:
+        """The sampling stage; noise is drawn on the sampling device where no other is named.
 
-        They are a constant: the encoder is loaded for them, and let go.
+        `dropped` are the features of no image, where the caller has them already. They are a constant: the encoder is
+        loaded for them, and let go.
         """
         if dropped is None:
             dropped = FeatureExtractor(self.image_encoder()).dropped()
@@ -117,6 +120,7 @@ class ModelLoader:
             latent_scale=self.preset.latent_scale,
             num_latents=self.preset.num_latents,
             dropped=dropped,
+            noise_device=noise_device,
         )
 
     def provenance(self, inputs: Mapping[str, InputEntry]) -> Provenance:

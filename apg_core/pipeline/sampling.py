@@ -30,11 +30,13 @@ class PartSampler:
         latent_scale: float,
         num_latents: int,
         dropped: FeatureArray,
+        noise_device: torch.device | None = None,
     ) -> None:
         self.denoiser = denoiser
         self._schedule = schedule
         self._latent_scale = latent_scale
         self._device = denoiser.proj_in.weight.device
+        self._noise_device = noise_device
         self._dropped = self._tensor(dropped)
         self._zero_slot = torch.zeros(num_latents, denoiser.config.latent_channels, device=self._device)
 
@@ -73,6 +75,7 @@ class PartSampler:
             steps=request.steps,
             seed=request.seed,
             sigma_floor=request.sigma_floor,
+            noise_device=self._noise_device,
         )
 
     def latent_of(self, trajectory: Trajectory) -> LatentArray:

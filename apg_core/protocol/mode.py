@@ -25,18 +25,58 @@ class InputEntry(BaseModel):
 
 @dataclass(frozen=True)
 class InputKind:
-    """One kind of input: what it is, and how its files end."""
+    """One kind of input: what it is, and the formats of its files with their endings."""
 
-    about: str
-    endings: tuple[str, ...]
+    meaning: str
+    formats: Mapping[str, tuple[str, ...]]
+
+    @property
+    def accepted(self) -> str:
+        """The formats' names, for people."""
+        *first, last = self.formats
+        return f"{', '.join(first)} or {last}"
+
+    @property
+    def about(self) -> str:
+        """What it is, and the formats that it may have."""
+        return f"{self.meaning}: {self.accepted}"
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """How its files may end, lower case, with the dot."""
+        return tuple(ending for endings in self.formats.values() for ending in endings)
 
 
 INPUTS: Mapping[InputName, InputKind] = {
-    "image": InputKind("a picture of the object: PNG, JPEG or WebP", (".png", ".jpg", ".jpeg", ".webp")),
-    "mesh": InputKind(
-        "the whole object: GLB, glTF, OBJ, PLY, STL or OFF", (".glb", ".gltf", ".obj", ".ply", ".stl", ".off")
+    "image": InputKind(
+        "a picture of the object",
+        {
+            "PNG": (".png",),
+            "JPEG": (".jpg", ".jpeg"),
+            "WebP": (".webp",),
+            "BMP": (".bmp",),
+            "TIFF": (".tif", ".tiff"),
+            "GIF": (".gif",),
+            "AVIF": (".avif",),
+        },
     ),
-    "mask": InputKind("an indexed part mask of the picture; 0 is background", (".png", ".webp")),
+    "mesh": InputKind(
+        "the whole object",
+        {
+            "GLB": (".glb",),
+            "glTF": (".gltf",),
+            "OBJ": (".obj",),
+            "PLY": (".ply",),
+            "STL": (".stl",),
+            "OFF": (".off",),
+            "3MF": (".3mf",),
+            "zip of one glTF and its buffers": (".zip",),
+        },
+    ),
+    "mask": InputKind(
+        "the picture's parts, numbered or each in a colour of its own; 0, black and transparent are background",
+        {"PNG": (".png",), "WebP": (".webp",)},
+    ),
 }
 """Every input there is, in the order in which they are named."""
 

@@ -29,10 +29,11 @@ from apg_core.protocol.prompt import Prompt
 from apg_core.protocol.stage import Stage
 from deployments.errors import StageError, UnavailableError
 from deployments.replicas.background_remover import BackgroundRemoverReplica
-from deployments.replicas.handles import Call, StageHandles
+from deployments.replicas.handles import Call, Handle
 from deployments.replicas.image_encoder import ImageEncoderReplica
 from deployments.replicas.mesh_worker import MeshWorkerReplica
 from deployments.replicas.part_sampler import PartSamplerReplica
+from deployments.replicas.replica import Replica
 from deployments.replicas.shape_codec import ShapeCodecReplica
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,21 @@ Result = TypeVar("Result")
 
 PATIENCE_SECONDS, LONGEST_DELAY_SECONDS = 180.0, 3.0  # a replica of a large preset takes that long to load
 _LOST = (RayActorError, DeploymentUnavailableError, BackPressureError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageHandles:
+    """The deployments that do the work of the stages."""
+
+    background_remover: Handle[BackgroundRemoverReplica]
+    image_encoder: Handle[ImageEncoderReplica]
+    part_sampler: Handle[PartSamplerReplica]
+    shape_codec: Handle[ShapeCodecReplica]
+    mesh_worker: Handle[MeshWorkerReplica]
+
+    def all(self) -> tuple[Handle[Replica], ...]:
+        """Each of them."""
+        return tuple(vars(self).values())
 
 
 @dataclass(frozen=True)

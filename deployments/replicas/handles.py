@@ -1,4 +1,4 @@
-"""Handles of the graph's deployments, each typed by the class of its replicas, so that no two can be exchanged."""
+"""A handle of a deployment, typed by the class of its replicas, so that no two can be exchanged."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -11,12 +11,6 @@ if TYPE_CHECKING:
     from ray.serve import Application
     from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
 
-    # Only for their types: who holds a handle need not load the networks behind it.
-    from deployments.replicas.background_remover import BackgroundRemoverReplica
-    from deployments.replicas.image_encoder import ImageEncoderReplica
-    from deployments.replicas.mesh_worker import MeshWorkerReplica
-    from deployments.replicas.part_sampler import PartSamplerReplica
-    from deployments.replicas.shape_codec import ShapeCodecReplica
 
 Kind = TypeVar("Kind", bound=Replica)
 Result = TypeVar("Result")
@@ -89,18 +83,3 @@ class Handle(Generic[Kind]):
     @property
     def _handle(self) -> "DeploymentHandle[Any]":
         return cast("DeploymentHandle[Any]", self.deployment)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageHandles:
-    """The deployments that do the work of the stages."""
-
-    background_remover: "Handle[BackgroundRemoverReplica]"
-    image_encoder: "Handle[ImageEncoderReplica]"
-    part_sampler: "Handle[PartSamplerReplica]"
-    shape_codec: "Handle[ShapeCodecReplica]"
-    mesh_worker: "Handle[MeshWorkerReplica]"
-
-    def all(self) -> tuple[Handle[Replica], ...]:
-        """Each of them."""
-        return tuple(vars(self).values())

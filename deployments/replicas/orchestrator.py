@@ -5,8 +5,7 @@ from functools import partial
 from apg_core.pipeline.loading import ModelLoader, pick_device
 from apg_core.presets import load_preset
 from deployments.logs import enter_job, join_serve_logs
-from deployments.replicas.handle_stages import HandleStages
-from deployments.replicas.handles import StageHandles
+from deployments.replicas.handle_stages import HandleStages, StageHandles
 from deployments.replicas.replica import Replica
 from deployments.running.runner import JobRunner
 from deployments.running.worker import JobWorker

@@ -23,7 +23,7 @@ from deployments.running.job_stages import JobStages
 from deployments.running.sink import JobSink
 from deployments.stores.artifacts import ArtifactStore
 from deployments.stores.jobs import tallies
-from deployments.stores.jobs.leases import JobLeases, LeaseState
+from deployments.stores.jobs.leases import JobEnd, JobLeases, LeaseState
 from deployments.stores.jobs.records import Claim, JobRecord, StoredArtifact
 from deployments.stores.jobs.tallies import Tally, Total
 
@@ -62,7 +62,8 @@ class JobRunner:
             except ApgError as error:
                 log.warning("job failed", exc_info=error)
                 problem = problem_of(error, request_id=claim.job.request_id)
-                await job.write(JobLeases.finish, "failed", error=problem, artifacts=await _archived_parts(job, sink))
+                archive = await _archived_parts(job, sink)
+                await job.write(JobLeases.finish, JobEnd("failed", error=problem, artifacts=archive))
 
     async def _generate(self, job: ClaimedJob, stages: JobStages, sink: JobSink) -> None:
         start = await Checkpoint.load(job)
@@ -72,13 +73,13 @@ class JobRunner:
         await sink.stage(Stage.PACKAGE)
         provenance = replace(self.provenance, inputs=job.claim.job.inputs)
         files = await stages.package(ending, start.prompt, start.options, provenance)
-        await job.write(
-            JobLeases.finish,
+        end = JobEnd(
             "succeeded",
             stop_reason=ending.stop_reason.value,
             artifacts=[await job.put(file.name, file.content) for file in files],
             tally=_tally(ending, stages),
         )
+        await job.write(JobLeases.finish, end)
         log.info("job succeeded", extra={"parts": len(ending.parts), "seconds": ending.timings})
 
 
@@ -97,7 +98,7 @@ async def _let_go(job: ClaimedJob, sink: JobSink) -> None:
     match await job.state():
         case LeaseState.CANCEL:
             archive = await _archived_parts(job, sink)
-            await job.write(JobLeases.finish, "cancelled", stop_reason="cancelled", artifacts=archive)
+            await job.write(JobLeases.finish, JobEnd("cancelled", stop_reason="cancelled", artifacts=archive))
             log.info("job cancelled")
         case LeaseState.HELD:
             await job.write(JobLeases.release)

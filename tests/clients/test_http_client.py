@@ -16,6 +16,7 @@ from apg_core.protocol.options import GenerationOptions
 from clients import AsyncAutoPartGenClient, AutoPartGenClient, ServiceUnreachableError
 from clients.errors import WaitTimeoutError
 from clients.http.retries import Retries
+from deployments.stores.jobs.leases import JobEnd
 from tests.support.http_server import Server
 from tests.support.inputs import box_glb, mask_png, png
 
@@ -88,7 +89,7 @@ def test_a_cancelled_job_keeps_its_parts_and_is_no_result(
     claim = server.runner.claim()
     server.runner.accept(claim, 0)
     client.cancel(job.id)
-    server.runner.leases.finish(claim.lease, "cancelled", stop_reason="cancelled")
+    server.runner.leases.finish(claim.lease, JobEnd("cancelled", stop_reason="cancelled"))
     ended = client.wait(job.id)
     assert [path.name for path in client.download(ended, tmp_path)] == ["mesh_000.glb"]
     with pytest.raises(ProblemError, match="cancelled"):

@@ -14,6 +14,7 @@ from httpx_sse import EventSource, ServerSentEvent, connect_sse
 from sqlalchemy import update
 
 from apg_core.protocol.options import GenerationOptions
+from deployments.stores.jobs.leases import JobEnd
 from deployments.stores.jobs.tables import jobs
 from tests.support.http_server import Server
 from tests.support.inputs import box_glb, mask_png, png
@@ -131,7 +132,7 @@ def test_an_early_file_that_is_being_fetched_stays_whole_when_the_final_one_come
             chunks = answer.iter_bytes(1000)
             received = next(chunks)
             stored = server.service.desk.artifacts.put(claim.job.id, claim.lease.run, "mesh_000.glb", final)
-            server.runner.leases.finish(claim.lease, "succeeded", artifacts=[stored])
+            server.runner.leases.finish(claim.lease, JobEnd("succeeded", artifacts=[stored]))
             assert received + b"".join(chunks) == early
         assert client.get(f"{job['links']['self']}/artifacts/mesh_000.glb").content == final
 
@@ -200,7 +201,7 @@ def test_cancel_is_idempotent_and_keeps_what_was_accepted(server: Server) -> Non
         server.runner.accept(claim, 0)
         for _ in range(2):
             assert client.post(job["links"]["cancel"]).status_code == 200
-        server.runner.leases.finish(claim.lease, "cancelled", stop_reason="cancelled")
+        server.runner.leases.finish(claim.lease, JobEnd("cancelled", stop_reason="cancelled"))
         after = client.post(job["links"]["cancel"]).json()
         assert (after["status"], [one["name"] for one in after["artifacts"]]) == ("cancelled", ["mesh_000.glb"])
         assert client.get(after["artifacts"][0]["url"]).content == b"glTF and more"

@@ -21,7 +21,7 @@ from deployments.errors import (
 )
 from deployments.stores.jobs import schema, tables, tallies
 from deployments.stores.jobs.database import Database
-from deployments.stores.jobs.leases import JobLeases, LeaseState
+from deployments.stores.jobs.leases import JobEnd, JobLeases, LeaseState
 from deployments.stores.jobs.records import (
     IdempotencyKey,
     JobRecord,
@@ -251,7 +251,7 @@ def test_a_job_whose_runner_died_goes_on_after_its_last_accepted_part(service: S
     assert second.lease.run == 2
     for late in (
         lambda: service.accept(first.lease, 1),
-        lambda: service.leases.finish(first.lease, "succeeded"),
+        lambda: service.leases.finish(first.lease, JobEnd("succeeded")),
         lambda: service.leases.report(first.lease, stage=Stage.PART, progress=0.5),
         lambda: service.leases.keep(first.lease, artifacts=[], checkpoint={}),
         lambda: service.leases.release(first.lease),
@@ -259,7 +259,7 @@ def test_a_job_whose_runner_died_goes_on_after_its_last_accepted_part(service: S
         with pytest.raises(LeaseLostError):
             late()
     service.accept(second.lease, 1)
-    service.leases.finish(second.lease, "succeeded", stop_reason="end_of_object")
+    service.leases.finish(second.lease, JobEnd("succeeded", stop_reason="end_of_object"))
     done = service.store.get(job.id, "ann")
     assert (done.status, done.parts_done, done.runs, done.progress) == ("succeeded", 2, 2, 1.0)
 
@@ -285,7 +285,7 @@ def test_renewing_keeps_the_lease_and_brings_the_wish_to_cancel(service: Service
     assert service.leases.claim("thief") is None
     service.store.cancel(job.id, "ann")
     assert service.leases.look(leases) == {job.id: LeaseState.CANCEL, other.id: LeaseState.HELD}
-    service.leases.finish(leases[1], "succeeded")
+    service.leases.finish(leases[1], JobEnd("succeeded"))
     assert service.leases.renew(leases) == {job.id: LeaseState.CANCEL, other.id: LeaseState.LOST}
 
 
@@ -301,7 +301,7 @@ def test_a_job_that_ended_is_not_cancelled(service: Service) -> None:
     job = service.submit()
     claim = service.leases.claim("r")
     assert claim is not None
-    service.leases.finish(claim.lease, "failed", error=Problem(title="t", status=500, detail="d", code="c"))
+    service.leases.finish(claim.lease, JobEnd("failed", error=Problem(title="t", status=500, detail="d", code="c")))
     after = service.store.cancel(job.id, "ann")
     assert after.status == "failed"
     assert after.error is not None
@@ -358,7 +358,7 @@ def test_progress_never_falls(service: Service) -> None:
     claim = service.leases.claim("r")
     assert claim is not None
     for progress in (0.2, 0.6, 0.3):
-        service.leases.report(claim.lease, stage=Stage.PART, progress=progress, parts_total=5)
+        service.leases.report(claim.lease, stage=Stage.PART, progress=progress)
     assert service.store.get(job.id, "ann").progress == 0.6
     progress_seen = [one.progress for one in service.store.events_after(job.id, "ann", 0).events]
     assert progress_seen == sorted(progress_seen)
@@ -370,7 +370,7 @@ def test_events_are_numbered_without_gaps_and_can_be_read_from_anywhere(service:
     assert claim is not None
     service.leases.report(claim.lease, stage=Stage.WHOLE, progress=0.1)
     service.accept(claim.lease, 0)
-    service.leases.finish(claim.lease, "succeeded", stop_reason="end_of_object")
+    service.leases.finish(claim.lease, JobEnd("succeeded", stop_reason="end_of_object"))
     page = service.store.events_after(job.id, "ann", 0)
     assert [one.id for one in page.events] == [1, 2, 3, 4]
     assert page.ended
@@ -386,7 +386,7 @@ def test_a_job_expires_after_the_retention_time_and_stays_known(service: Service
     claim = service.leases.claim("r")
     assert claim is not None
     service.accept(claim.lease, 0)
-    service.leases.finish(claim.lease, "succeeded")
+    service.leases.finish(claim.lease, JobEnd("succeeded"))
     assert service.retention.due() == ()
     service.clock.go(3601)
     assert service.retention.due() == (job.id,)
@@ -411,7 +411,7 @@ def test_a_deleted_job_is_gone_at_once_and_removed_when_its_runner_has_stopped(s
         service.store.get(job.id, "ann")
     assert service.leases.look([claim.lease]) == {job.id: LeaseState.CANCEL}
     assert service.retention.due() == ()
-    service.leases.finish(claim.lease, "cancelled")
+    service.leases.finish(claim.lease, JobEnd("cancelled"))
     assert service.retention.due() == (job.id,)
     service.retention.forget(job.id)
     assert service.retention.due() == ()
@@ -426,7 +426,7 @@ def test_totals_count_every_end_once(service: Service) -> None:
     service.clock.go(2)
     seconds = Tally()
     seconds.observe(STAGE_SECONDS, 0.05, label="encode")
-    service.leases.finish(claim.lease, "succeeded", tally=seconds)
+    service.leases.finish(claim.lease, JobEnd("succeeded", tally=seconds))
     service.submit()
     readings = tallies.read(service.database)
     assert readings.totals[Total.FINISHED] == {"cancelled": 1.0, "succeeded": 1.0}

@@ -29,7 +29,7 @@ MODES: Mapping[str, Mapping[InputName, Path]] = {
     "image_mask": {"image": IMAGE, "mask": MASK},
     "image_mesh_mask": {"image": IMAGE, "mesh": MESH, "mask": MASK},
 }
-ARITHMETIC = ("torch", "numpy", "scipy", "libigl", "fast-simplification", "fpsample", "trimesh", "pillow")
+ARITHMETIC = ("torch", "numpy", "scipy", "libigl", "fast-simplification", "trimesh", "pillow")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from deployments.stores.artifacts import ArtifactStore
 from deployments.stores.jobs import schema
 from deployments.stores.jobs.database import Database
 from deployments.stores.jobs.feed import EventFeed
-from deployments.stores.jobs.leases import JobLeases
+from deployments.stores.jobs.leases import JobEnd, JobLeases
 from deployments.stores.jobs.records import Claim, PartRecord
 from deployments.stores.jobs.retention import Retention
 from deployments.stores.jobs.store import JobStore
@@ -60,7 +60,7 @@ class Runner:
             self.accept(claim, index)
         files = [f"mesh_{index:03d}.glb" for index in range(parts)] + ["all.zip"]
         stored = [self._artifacts.put(claim.job.id, claim.lease.run, name, b"final " + name.encode()) for name in files]
-        self.leases.finish(claim.lease, "succeeded", stop_reason="end_of_sequence", artifacts=stored)
+        self.leases.finish(claim.lease, JobEnd("succeeded", stop_reason="end_of_sequence", artifacts=stored))
 
 
 @dataclass

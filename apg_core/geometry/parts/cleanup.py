@@ -58,10 +58,10 @@ def smooth(mesh: TriangleMesh, iterations: int) -> TriangleMesh:
     return TriangleMesh(np.asarray(smoothed.vertices, mesh.vertices.dtype), mesh.faces)
 
 
-def connected_scene(meshes: Sequence[TriangleMesh], *, tolerance: float = TOUCHING) -> list[TriangleMesh]:
+def connected_scene(meshes: Sequence[TriangleMesh]) -> list[TriangleMesh]:
     """The meshes without components that do not touch the first mesh, directly or through others.
 
-    Components touch where their surfaces meet or come within `tolerance`; a mesh of which nothing is left is empty.
+    Components touch where their surfaces meet or come within `TOUCHING`; a mesh of which nothing is left is empty.
     """
     labels = [face_components(mesh) for mesh in meshes]
     pieces = [
@@ -69,7 +69,7 @@ def connected_scene(meshes: Sequence[TriangleMesh], *, tolerance: float = TOUCHI
         for mesh, label in zip(meshes, labels, strict=True)
     ]
     start = [place == 0 for place, some in enumerate(pieces) for _ in some]
-    kept = iter(reached([piece for some in pieces for piece in some], start, tolerance=tolerance))
+    kept = iter(reached([piece for some in pieces for piece in some], start, tolerance=TOUCHING))
     keep = [np.array([next(kept) for _ in some], bool) for some in pieces]
     return [keep_faces(mesh, share[label]) for mesh, label, share in zip(meshes, labels, keep, strict=True)]
 

@@ -5,8 +5,10 @@ doubled and an ended job never changes, however late the runner wakes up.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum, auto
+from typing import Literal
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, insert, or_, select, update
@@ -19,7 +21,6 @@ from deployments.stores.jobs import tallies
 from deployments.stores.jobs.database import Database
 from deployments.stores.jobs.records import (
     Claim,
-    JobEnd,
     JsonObject,
     Lease,
     PartRecord,
@@ -29,6 +30,19 @@ from deployments.stores.jobs.rows import JobRow, add_event, insert_artifacts, pu
 from deployments.stores.jobs.tables import artifacts as artifacts_table
 from deployments.stores.jobs.tables import jobs, parts
 from deployments.stores.jobs.tallies import Tally, Total
+
+
+@dataclass(frozen=True)
+class JobEnd:
+    """How a job ends, and what it leaves behind."""
+
+    status: Literal["succeeded", "failed", "cancelled"]
+    _: KW_ONLY
+    stop_reason: str | None = None
+    error: Problem | None = None
+    artifacts: Sequence[StoredArtifact] = ()
+    tally: Tally = field(default_factory=Tally)
+    """What it adds to the totals beside its own end."""
 
 
 class LeaseState(Enum):
@@ -93,13 +107,10 @@ class JobLeases:
             rows = connection.execute(query).all()
         return _states(leases, rows)
 
-    def report(self, lease: Lease, *, stage: Stage, progress: float, parts_total: int | None = None) -> None:
+    def report(self, lease: Lease, *, stage: Stage, progress: float) -> None:
         """Tell how far the job is; its progress never falls."""
-        values: dict[str, object] = {"stage": stage, "progress": _not_below(progress)}
-        if parts_total is not None:
-            values["parts_total"] = parts_total
         with self._database.writing() as connection:
-            row = _change(connection, lease, values)
+            row = _change(connection, lease, {"stage": stage, "progress": _not_below(progress)})
             add_event(connection, row, kind="progress", at=self._clock())
 
     def accept_part(
@@ -132,42 +143,32 @@ class JobLeases:
             _change(connection, lease, {"checkpoint": checkpoint})
             insert_artifacts(connection, lease.job_id, artifacts)
 
-    def finish(
-        self,
-        lease: Lease,
-        end: JobEnd,
-        *,
-        stop_reason: str | None = None,
-        error: Problem | None = None,
-        artifacts: Iterable[StoredArtifact] = (),
-        tally: Tally | None = None,
-    ) -> None:
+    def finish(self, lease: Lease, end: JobEnd) -> None:
         """End the job; nothing changes it afterwards.
 
         A success has exactly the artifacts that are given here; another ending keeps those of its accepted parts too.
         """
         now = self._clock()
         values: dict[str, object] = {
-            "status": JobStatus(end),
+            "status": JobStatus(end.status),
             "finished_at": now,
-            "stop_reason": stop_reason,
-            "error": None if error is None else error.model_dump(mode="json"),
+            "stop_reason": end.stop_reason,
+            "error": None if end.error is None else end.error.model_dump(mode="json"),
             "lease": None,
             "lease_until": None,
             "stage": None,
         }
-        if end == "succeeded":
+        if end.status == "succeeded":
             values["progress"] = 1.0
         with self._database.writing() as connection:
             row = _change(connection, lease, values)
-            if end == "succeeded":  # what was early is replaced by what is final, and what was dropped goes
+            if end.status == "succeeded":  # what was early is replaced by what is final, and what was dropped goes
                 early = (artifacts_table.c.job_id == lease.job_id) & ~artifacts_table.c.name.startswith(".")
                 connection.execute(delete(artifacts_table).where(early))
-            insert_artifacts(connection, lease.job_id, artifacts)
-            add_event(connection, row, kind=end, at=now)
+            insert_artifacts(connection, lease.job_id, end.artifacts)
+            add_event(connection, row, kind=end.status, at=now)
             totals = end_tally(row, now)
-            if tally is not None:
-                totals.include(tally)
+            totals.include(end.tally)
             tallies.add(connection, totals)
 
     def release(self, lease: Lease) -> None:

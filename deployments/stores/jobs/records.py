@@ -1,7 +1,6 @@
 """The values that go into the job store and come out of it."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from pydantic import JsonValue
 
@@ -10,7 +9,6 @@ from apg_core.protocol.mode import InputEntry, Mode
 
 JsonObject = dict[str, JsonValue]
 OptionValues = dict[str, bool | int | float | str | None]
-JobEnd = Literal["succeeded", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, kw_only=True)

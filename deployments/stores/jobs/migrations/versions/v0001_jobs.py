@@ -13,6 +13,11 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     """Make the tables."""
+    _create_jobs()
+    _create_what_belongs_to_jobs()
+
+
+def _create_jobs() -> None:
     op.create_table(
         "jobs",
         sa.Column("number", _NUMBER, autoincrement=True, nullable=False),
@@ -46,6 +51,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_jobs_status_number", "jobs", ["status", "number"])
     op.create_index("ix_jobs_owner_number", "jobs", ["owner", "number"])
+
+
+def _create_what_belongs_to_jobs() -> None:
     op.create_table(
         "events",
         _job_id("events"),
