@@ -17,8 +17,7 @@ import pyarrow.parquet as pq
 from apg_core.errors import InputError, OptionError, PromptError
 from apg_core.inputs import InputLimits
 from apg_core.inputs.beside import buffer_names, packed
-from apg_core.protocol.manifest import InputEntry
-from apg_core.protocol.mode import INPUTS, InputName
+from apg_core.protocol.mode import INPUTS, InputEntry, InputName
 from apg_core.protocol.options import GenerationOptions
 from cluster.storage import Place
 

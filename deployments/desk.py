@@ -14,6 +14,7 @@ from uuid import uuid4
 from apg_core.errors import ApgError
 from apg_core.presets import Preset
 from apg_core.protocol.job import Event, Job, JobPage, JobStatus
+from apg_core.protocol.mode import InputEntry
 from apg_core.protocol.options import GenerationOptions
 from apg_core.sandbox.decoder import Decoder
 from apg_core.sandbox.messages import Decoded, DecodeRequest
@@ -77,7 +78,7 @@ class Desk:
             mode=decoded.mode,
             seed=options.seed,
             options=options.model_dump(mode="json"),
-            inputs={field: {"name": file.name, "sha256": file.sha256} for field, file in upload.files.items()},
+            inputs={field: InputEntry(name=file.name, sha256=file.sha256) for field, file in upload.files.items()},
             artifacts=(await asyncio.to_thread(self.artifacts.put, job_id, 0, PROMPT, prompt),),
             parts_total=decoded.regions,
             request_id=request_id,

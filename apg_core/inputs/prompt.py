@@ -16,9 +16,8 @@ from apg_core.inputs.limits import InputLimits
 from apg_core.inputs.mask import check_mask, read_mask
 from apg_core.inputs.mesh import check_mesh, read_mesh
 from apg_core.inputs.placing import placed
-from apg_core.protocol.manifest import InputEntry
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.mode import InputName, mode_of
+from apg_core.protocol.mode import InputEntry, InputName, mode_of
 from apg_core.protocol.prompt import Prompt
 
 ImageSource = Path | str | np.ndarray | Pillow.Image

@@ -22,7 +22,8 @@ from apg_core.presets.preset import Precision
 from apg_core.presets.published import RELEASE_FILES
 from apg_core.presets.weights import CHECKPOINTS, find_weights, is_other_file, sha256_of
 from apg_core.protocol.arrays import FeatureArray, Image
-from apg_core.protocol.manifest import InputEntry, Provenance
+from apg_core.protocol.manifest import Provenance
+from apg_core.protocol.mode import InputEntry
 
 log = logging.getLogger(__name__)
 

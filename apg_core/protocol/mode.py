@@ -4,10 +4,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from apg_core.errors import PromptError
 
 Mode = Literal["image", "mesh", "image_mesh", "image_mask", "image_mesh_mask"]
 InputName = Literal["image", "mesh", "mask"]
+
+
+class InputEntry(BaseModel):
+    """One input file, as the job and the manifest list it."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    name: str
+    """The name that it came with, without folders."""
+    sha256: str
+    """Hash of its content, lower-case hexadecimal."""
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,6 @@ class Service:
     """What the weights of the desk's preset are held in."""
     keys: Keys | None
     """None where everyone is let in."""
-    heartbeat_seconds: float = 15.0
-    """Silence after which a follower of events is sent a comment."""
     echo_request_ids: bool = True
     """Off where Serve's proxy does it."""
     check_ready: Callable[[], Awaitable[None]]

@@ -1,14 +1,13 @@
 """`POST /v1/jobs`: from a body to a queued job, or to one that has ended already."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
 from apg_core.protocol.job import Job
-from apg_core.protocol.mode import INPUTS
-from apg_core.protocol.options import GenerationOptions
-from deployments.http.bodies import JobRequest, receive
+from deployments.http.bodies import receive
+from deployments.http.description import SUBMISSION
 from deployments.http.failures import documented
 from deployments.http.request_ids import request_id_of
 from deployments.http.service import DeskDep, OwnerDep
@@ -18,31 +17,6 @@ from deployments.uploads import upload_folder
 router = APIRouter(tags=["jobs"])
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
-
-
-def _described() -> dict[str, Any]:
-    options = GenerationOptions.model_json_schema()
-    as_json = JobRequest.model_json_schema()
-    as_json["properties"]["options"] = options
-    as_form = {
-        "type": "object",
-        "properties": {field: {"type": "string", "format": "binary"} for field in INPUTS} | {"options": options},
-        "additionalProperties": False,
-    }
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": as_form,
-                    "encoding": {"options": {"contentType": "application/json"}},
-                },
-                "application/json": {"schema": as_json},
-            },
-        }
-    }
-
-
 _LINKS = {
     "Location": {"description": "The job", "schema": {"type": "string"}},
     "Idempotency-Replayed": {
@@ -62,9 +36,9 @@ _LINKS = {
         202: {"description": "It is queued", "headers": _LINKS},
         **documented(400, 413, 415, 429),
     },
-    openapi_extra=_described(),
+    openapi_extra={"requestBody": SUBMISSION},
 )
-async def submit(
+async def submit_job(
     request: Request,
     response: Response,
     desk: DeskDep,

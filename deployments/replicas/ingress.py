@@ -20,6 +20,7 @@ from deployments.http.service import Service
 from deployments.logs import join_serve_logs
 from deployments.replicas.handle_desk import HandleDesk
 from deployments.replicas.handles import Handle
+from deployments.replicas.loopback import listen_where_ray_does
 from deployments.replicas.replica import Replica
 from deployments.settings import AccessSettings, AppArgs
 from deployments.stores.jobs.feed import EventFeed
@@ -35,6 +36,7 @@ class IngressReplica(HandleDesk):
 
     def __init__(self, args: AppArgs, *, waits_for: Sequence[Handle[Replica]]) -> None:
         join_serve_logs()
+        listen_where_ray_does()
         check_bound_address(_bound_host(), args.access)
         stores = open_stores(args.stores)
         preset = load_preset(args.models.preset)

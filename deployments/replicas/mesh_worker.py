@@ -17,6 +17,7 @@ from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, GenerationOptions, MeshOptions
 from apg_core.protocol.prompt import Prompt
 from deployments.logs import join_serve_logs
+from deployments.replicas.loopback import listen_where_ray_does
 from deployments.replicas.replica import Replica
 from deployments.running.archive import archive_of
 from deployments.settings import ModelSettings
@@ -27,6 +28,7 @@ class MeshWorkerReplica(Replica):
 
     def __init__(self, models: ModelSettings) -> None:
         join_serve_logs()
+        listen_where_ray_does()
         self._meshes = MeshWorker(load_preset(models.preset).surface)
         self._warm_up()
 

@@ -6,6 +6,7 @@ from apg_core.pipeline.loading import ModelLoader, pick_device
 from apg_core.presets import load_preset
 from deployments.logs import enter_job, join_serve_logs
 from deployments.replicas.handle_stages import HandleStages, StageHandles
+from deployments.replicas.loopback import listen_where_ray_does
 from deployments.replicas.replica import Replica
 from deployments.running.runner import JobRunner
 from deployments.running.worker import JobWorker
@@ -19,6 +20,7 @@ class OrchestratorReplica(Replica):
 
     def __init__(self, args: AppArgs, *, stages: StageHandles) -> None:
         join_serve_logs()
+        listen_where_ray_does()
         self._stores = open_stores(args.stores)
         preset = load_preset(args.models.preset)
         models = ModelLoader(preset, device=pick_device("cpu"), checkpoints=(args.models.checkpoints,))

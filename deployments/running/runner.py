@@ -12,7 +12,7 @@ from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.finishing import OutputFile
 from apg_core.pipeline.generate import generate
 from apg_core.presets import Preset
-from apg_core.protocol.manifest import InputEntry, Provenance
+from apg_core.protocol.manifest import Provenance
 from apg_core.protocol.stage import Stage
 from deployments.errors import ExpiredError, LeaseLostError, StoreError, UnavailableError
 from deployments.problems import problem_of
@@ -71,8 +71,7 @@ class JobRunner:
         async with sink.reporting_steps():
             ending = await generate(brief, start.resume)
         await sink.stage(Stage.PACKAGE)
-        inputs = {name: InputEntry.model_validate(entry) for name, entry in job.claim.job.inputs.items()}
-        provenance = replace(self.provenance, inputs=inputs)
+        provenance = replace(self.provenance, inputs=job.claim.job.inputs)
         files = await stages.package(ending, start.prompt, start.options, provenance)
         end = JobEnd(
             "succeeded",

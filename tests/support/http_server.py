@@ -30,6 +30,7 @@ from deployments.stores.jobs.store import JobStore
 
 LEASE_SECONDS = 60.0
 MAX_RUNS = 3
+HEARTBEAT_SECONDS = 0.05
 
 
 class Runner:
@@ -111,7 +112,6 @@ def run_server(
         database=database,
         precision="fp32",
         keys=None if keys is None else Keys({owner: hash_of(key) for owner, key in keys.items()}),
-        heartbeat_seconds=0.05,
         check_ready=check_ready,
     )
     api = build_api(service)
@@ -132,7 +132,9 @@ def run_server(
     assert started.wait(60)
     port = web.servers[0].sockets[0].getsockname()[1]
     running.append(Server(f"http://127.0.0.1:{port}", service, Runner(database, artifacts)))
-    yield running[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fastapi.routing._PING_INTERVAL", HEARTBEAT_SECONDS)  # it has no public way
+        yield running[0]
     web.should_exit = True
     thread.join(20)
     database.close()

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from apg_core.protocol.job import Event, JobStatus, Problem
-from apg_core.protocol.mode import Mode
+from apg_core.protocol.mode import InputEntry, Mode
 
 JsonObject = dict[str, JsonValue]
+OptionValues = dict[str, bool | int | float | str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +35,8 @@ class NewJob:
     owner: str
     mode: Mode
     seed: int
-    options: JsonObject
-    inputs: JsonObject
-    """What the manifest says of the inputs: for each, its file name and sha256."""
+    options: OptionValues
+    inputs: dict[str, InputEntry]
     artifacts: tuple[StoredArtifact, ...] = ()
     parts_total: int | None = None
     request_id: str | None = None
@@ -78,8 +78,8 @@ class JobRecord:
     """How often it was taken up; `attempt` to callers."""
     seed: int
     mode: Mode
-    options: JsonObject
-    inputs: JsonObject
+    options: OptionValues
+    inputs: dict[str, InputEntry]
     stop_reason: str | None
     error: Problem | None
     request_id: str | None

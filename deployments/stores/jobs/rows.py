@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from apg_core.protocol.job import Artifact, Event, EventType, JobStatus, Problem
+from apg_core.protocol.mode import InputEntry
 from deployments.stores.jobs.database import put_row
 from deployments.stores.jobs.records import JobRecord, StoredArtifact
 from deployments.stores.jobs.tables import artifacts, events, jobs
@@ -101,7 +102,7 @@ def _record(row: JobRow, stored: list[StoredArtifact], queue_position: int | Non
         seed=row.seed,
         mode=row.mode,
         options=row.options,
-        inputs=row.inputs,
+        inputs={name: InputEntry.model_validate(entry) for name, entry in row.inputs.items()},
         stop_reason=row.stop_reason,
         error=None if row.error is None else Problem.model_validate(row.error),
         request_id=row.request_id,

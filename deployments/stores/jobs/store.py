@@ -160,7 +160,7 @@ class JobStore:
                 seed=new.seed,
                 mode=new.mode,
                 options=new.options,
-                inputs=new.inputs,
+                inputs={name: entry.model_dump() for name, entry in new.inputs.items()},
                 parts_total=new.parts_total,
                 request_id=new.request_id,
             )

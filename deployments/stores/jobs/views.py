@@ -28,6 +28,8 @@ def job_view(record: JobRecord) -> Job:
         attempt=record.runs,
         seed=record.seed,
         mode=record.mode,
+        options=record.options,
+        inputs=record.inputs,
         stop_reason=record.stop_reason,
         artifacts=[public_artifact(record.id, one) for one in record.artifacts if not one.is_hidden],
         error=record.error,
