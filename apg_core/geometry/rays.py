@@ -93,9 +93,5 @@ class TreeScene:
         face, distance, corners = self._tree.intersect_ray_first(self._vertices, self._faces, *rays, reach)
         missed = face < 0
         distance[missed], corners[missed] = np.inf, 0
-<<<<<<< HEAD
-        return Hits(face.astype(np.int64), corners[:, 0], corners[:, 1], distance)
-=======
         face = face.astype(np.int64)  # what comes is `long long`, another type of the same size
         return Hits(face, corners[:, 0], corners[:, 1], distance)
->>>>>>> install
