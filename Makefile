@@ -1,11 +1,11 @@
 # The same commands everywhere: on a laptop and in CI.
 BIN := .venv/bin
 
-.PHONY: install demo overview test check wheels lock bench clean
+.PHONY: install demo overview test check wheels test-lowest lock bench clean
 
 install: .venv/installed
 
-.venv/installed: requirements.lock pyproject.toml scripts/install.sh
+.venv/installed: requirements.lock pyproject.toml scripts/install.sh scripts/install_torch.sh
 	sh scripts/install.sh
 	touch $@
 
@@ -29,6 +29,10 @@ check: install
 wheels: install
 	$(BIN)/python scripts/check_wheels.py
 
+# The fast tests with the oldest packages that pyproject.toml allows.
+test-lowest: install
+	sh scripts/test_lowest.sh
+
 # torch's CUDA packages are left out: on a GPU machine torch brings its own, on a CPU machine they are gigabytes.
 lock: install
 	$(BIN)/uv pip compile -q pyproject.toml --extra dev \
@@ -40,4 +44,4 @@ bench: install
 	$(BIN)/python -m benchmarks.run
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .venv-lowest build dist *.egg-info

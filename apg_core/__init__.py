@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     )
     from apg_core.pipeline.local_stages import Pipeline, load_pipeline
     from apg_core.protocol.mesh import TriangleMesh
-    from apg_core.protocol.options import GenerationOptions
+    from apg_core.protocol.options import DEFAULT_CONFIG, GenerationOptions
     from apg_core.protocol.prompt import Prompt
 
 __all__ = [
+    "DEFAULT_CONFIG",
     "ApgError",
     "Generation",
     "GenerationOptions",
@@ -39,7 +40,7 @@ __all__ = [
 _HOMES = {
     "apg_core.errors": ("ApgError",),
     "apg_core.protocol.mesh": ("TriangleMesh",),
-    "apg_core.protocol.options": ("GenerationOptions",),
+    "apg_core.protocol.options": ("DEFAULT_CONFIG", "GenerationOptions"),
     "apg_core.protocol.prompt": ("Prompt",),
     "apg_core.pipeline.local_stages": ("Pipeline", "load_pipeline"),
     "apg_core.pipeline.local": (
@@ -58,7 +59,13 @@ def __getattr__(name: str) -> object:
     """A public name, from the module that it lives in."""
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME_OF[name]), name)
+    try:
+        home = importlib.import_module(_HOME_OF[name])
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != __name__:
+            raise
+        raise ImportError(f"{name} is not in the client alone; install autopartgen-ray", name=__name__) from error
+    return getattr(home, name)
 
 
 def __dir__() -> list[str]:

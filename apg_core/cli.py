@@ -3,40 +3,23 @@
 import argparse
 import importlib.metadata
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from apg_core.errors import ApgError, InputError
-from apg_core.protocol.backends import isosurface_choices
-from apg_core.protocol.options import GenerationOptions
+from apg_core.flags import Subparsers, add_input_flags, add_option_flags, chosen_options, nearest_flag, spellings
+from apg_core.protocol.options import DEFAULT_PRESET
 
 Command = Callable[[argparse.Namespace], int]
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
-class Subparsers(Protocol):
-    """What argparse gives to add sub-commands to."""
-
-    def add_parser(self, name: str, *, help: str, description: str) -> argparse.ArgumentParser:
-        """A new sub-command."""
-        ...
-
-
-# Flags whose names are not their field's: what the released script calls them, and what they set.
-_SWITCHES_OFF = {
-    "remove_background": "no_remove_background",
-    "postprocess": "no_post",
-    "show_progress": "no_progress",
-    "visualize_mask": "no_mask_visualization",
-    "preview": "no_preview",
-}
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0 for success, 1 for a failure, 2 for input that cannot be used."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parsed(given)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(name)s: %(message)s")
     run: Command = options.run
     try:
@@ -52,68 +35,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def add_option_flags(parser: argparse.ArgumentParser) -> None:
-    """A flag for every generation option, under the option's own name (or the released script's)."""
-    group = parser.add_argument_group("options", "defaults in [ ] are the preset's where it has its own")
-    for name, field in GenerationOptions.model_fields.items():
-        default = f" [{field.default}]" if not isinstance(field.default, bool) and field.default is not None else ""
-        about = f"{field.description}{default}".replace("%", "%%")
-        if name in _SWITCHES_OFF:
-            flag = _SWITCHES_OFF[name]
-            group.add_argument(*_spellings(flag), dest=name, action="store_false", default=None, help=f"not: {about}")
-        elif field.default is False:
-            group.add_argument(*_spellings(name), dest=name, action="store_true", default=None, help=about)
-            off = f"turns {name} off where the preset has it on"
-            group.add_argument(*_spellings(f"no_{name}"), dest=name, action="store_false", default=None, help=off)
-        elif name == "isosurface_backend":
-            choices = isosurface_choices()
-            group.add_argument(*_spellings(name), dest=name, choices=choices, default=None, help=about)
-        else:
-            group.add_argument(*_spellings(name), dest=name, metavar="N", default=None, help=about)
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    parser, commands = _parser(preset=_preset_in(arguments))
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        command = commands.choices[options.command]
+        nearest = nearest_flag(command, unknown[0])
+        command.error(f"unknown argument {unknown[0]}" + (f"; did you mean {nearest}?" if nearest else ""))
+    return options
 
 
-def chosen_options(options: argparse.Namespace) -> GenerationOptions:
-    """The generation options that were set by flags.
-
-    Raises:
-        OptionError: a value is outside its range.
-    """
-    flags = {name: getattr(options, name) for name in GenerationOptions.model_fields}
-    return GenerationOptions(**{name: value for name, value in flags.items() if value is not None})
-
-
-def _spellings(name: str) -> list[str]:
-    return sorted({f"--{name}", f"--{name.replace('_', '-')}"}, key=lambda flag: "-" in flag[2:])
+def _preset_in(arguments: Sequence[str]) -> str:
+    """The preset whose defaults a help text shows; only help needs to know before everything is parsed."""
+    if not {"-h", "--help"} & set(arguments):
+        return DEFAULT_PRESET
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--preset", "--config", default=DEFAULT_PRESET)
+    preset: str = parser.parse_known_args(arguments)[0].preset
+    return preset
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, preset: str) -> tuple[argparse.ArgumentParser, "argparse._SubParsersAction[argparse.ArgumentParser]"]:
     parser = argparse.ArgumentParser(prog="apg", description="One object in, its parts out.")
     parser.add_argument("--version", action="version", version=importlib.metadata.version("autopartgen-ray"))
     parser.add_argument("--verbose", action="store_true", help="log what happens")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_generate(commands)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    _add_generate(commands, preset=preset)
     _add_fetch_weights(commands)
     _add_doctor(commands)
     _add_verify(commands)
     for entry in sorted(importlib.metadata.entry_points(group="apg.commands"), key=lambda entry: entry.name):
         entry.load()(commands)
-    return parser
+    return parser, commands
 
 
-def _add_generate(commands: Subparsers) -> None:
+def _add_generate(commands: Subparsers, *, preset: str) -> None:
     about = "Generate the parts of one object in this process."
     parser = commands.add_parser("generate", help="generate parts here", description=about)
-    parser.add_argument("--image", type=Path, help="a picture: PNG, JPEG or WebP")
-    parser.add_argument("--mesh", type=Path, help="the whole object: GLB, glTF, OBJ, PLY, STL or OFF")
-    parser.add_argument("--mask", type=Path, help="an indexed part mask of the picture; 0 is background")
-    parser.add_argument("--output_path", "--output-path", type=Path, required=True, help="folder for the results")
+    add_input_flags(parser)
+    folder = spellings("output_path", "output_dir")
+    parser.add_argument(*folder, type=Path, default=Path("outputs"), help="folder for the results [outputs]")
     _add_preset_flags(parser)
-    add_option_flags(parser)
+    add_option_flags(parser, preset=preset)
     parser.set_defaults(run=_generate)
 
 
 def _add_preset_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--preset", "--config", default="tiny", help="a preset, or the path of a config file [tiny]")
+    parser.add_argument(
+        "--preset",
+        "--config",
+        default=DEFAULT_PRESET,
+        help=f"a preset, or the path of a config file [{DEFAULT_PRESET}]",
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... [cuda where there is one]")
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="folder of fetched weights")
 
@@ -121,7 +94,7 @@ def _add_preset_flags(parser: argparse.ArgumentParser) -> None:
 def _generate(options: argparse.Namespace) -> int:
     from apg_core.pipeline.local import generate_parts, load_pipeline  # torch takes seconds to import
 
-    chosen = chosen_options(options)
+    chosen = chosen_options(options, os.environ)
     pipeline = load_pipeline(options.preset, options.device, checkpoints=options.checkpoints)
     if pipeline.preset.random_seed is not None:
         print(f"apg: the weights of preset {pipeline.preset.name} are random: shapes mean nothing", file=sys.stderr)

@@ -15,7 +15,7 @@ ApgError
 │   └── BackendMissingError  an optional package or device that was asked for
 ├── SamplingError            the network's numbers went out of range
 ├── OutputError              a result that could not be written
-└── GenerationCancelled      the caller said stop
+└── SandboxError             the process that decodes untrusted files did not start
 """
 
 from typing import ClassVar
@@ -123,7 +123,7 @@ class OutputError(ApgError):
     code = "output"
 
 
-class GenerationCancelled(ApgError):  # noqa: N818 - an ending, not a fault
-    """The caller asked this generation to stop."""
+class SandboxError(ApgError):
+    """The process that decodes untrusted files did not start; the same files may be decoded later."""
 
-    code = "cancelled"
+    code = "unavailable"

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from apg_core.errors import InputError
 from apg_core.protocol.job import Event, Job
+from apg_core.protocol.mode import INPUTS
 
 if TYPE_CHECKING:
     from clients.http import AutoPartGenClient
@@ -59,15 +60,14 @@ def _command(commands: Subparsers, name: str, about: str, run: Run) -> argparse.
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--image", type=Path, help="a picture: PNG, JPEG or WebP")
-    parser.add_argument("--mesh", type=Path, help="the whole object: GLB, glTF, OBJ, PLY, STL or OFF")
-    parser.add_argument("--mask", type=Path, help="an indexed part mask of the picture; 0 is background")
+    for name, kind in INPUTS.items():
+        parser.add_argument(f"--{name}", type=Path, help=kind.about)
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="a generation option")
 
 
 def _submit(args: argparse.Namespace) -> int:
     options = dict(_option(text) for text in args.option)
-    inputs = {name: getattr(args, name) for name in ("image", "mesh", "mask")}
+    inputs = {name: getattr(args, name) for name in INPUTS}
     for name, path in inputs.items():
         if path is not None and not path.is_file():
             raise InputError(f"there is no file {path}", field=name)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
+from apg_core.errors import ApgError
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus
 from clients.async_jobs import AsyncJobs
 from clients.submission import Inputs, Submission
@@ -39,8 +40,12 @@ class HandleClient(AsyncJobs):
         return cast(Job, await self._ingress.cancel_job.remote(job_id, self._owner))
 
     async def delete(self, job_id: str) -> None:
-        """Remove a job and its artifacts."""
-        await self._ingress.delete_job.remote(job_id, self._owner)
+        """Remove a job and its artifacts; one that is gone already is deleted."""
+        try:
+            await self._ingress.delete_job.remote(job_id, self._owner)
+        except ApgError as error:
+            if error.code != "not_found":
+                raise
 
     async def events(self, job_id: str, *, after: int = 0) -> AsyncIterator[Event]:
         """Events of a job beyond number `after`, until it has ended."""

@@ -18,10 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from apg_core.cli import add_option_flags, chosen_options
 from apg_core.errors import ApgError, InputError, PromptError, SetupError
+from apg_core.flags import add_option_flags, chosen_options
 from apg_core.inputs import InputLimits
-from apg_core.presets import Preset, load_preset
+from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
 from apg_core.protocol.options import GenerationOptions
 from cluster.items import Item, find_items
 from cluster.plan import plan
@@ -60,7 +60,9 @@ def _run(options: argparse.Namespace) -> int:
     if source == output:
         raise PromptError(f"INPUT and OUTPUT are both {source.address}; results would be taken for inputs")
     open_folder(output)
-    sorted_items = _sort(find_items(source), chosen_options(options), output=output, preset=load_preset(options.preset))
+    sorted_items = _sort(
+        find_items(source), chosen_options(options, os.environ), output=output, preset=load_preset(options.preset)
+    )
     outcomes = [*sorted_items.done, *sorted_items.refused]
     with BatchProgress(total=len(sorted_items), skipped=len(sorted_items.done)) as progress:
         try:
@@ -158,7 +160,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("input", metavar="INPUT", help="a folder or a manifest (.jsonl, .parquet); a path or a URI")
     parser.add_argument("output", metavar="OUTPUT", help="a folder for the results; a path or a URI")
-    parser.add_argument("--preset", "--config", default="tiny", help="a preset, or the path of a config file [tiny]")
+    parser.add_argument(
+        "--preset", "--config", default=DEFAULT_PRESET, help=f"a preset, or a config file [{DEFAULT_PRESET}]"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], help="[cuda where the cluster has it]")
     parser.add_argument("--checkpoints", default="checkpoints", help="folder of fetched weights, on every machine")
     parser.add_argument("--verbose", action="store_true", help="log what happens")
@@ -168,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         "--generators-per-gpu", type=_count, metavar="N", default=1, help="generators that share a GPU [1]"
     )
     sizes.add_argument("--mesh-workers", type=_count, metavar="N", help="processes for one generator's geometry")
-    add_option_flags(parser)
+    add_option_flags(parser, preset=DEFAULT_PRESET)
     return parser
 
 

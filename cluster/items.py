@@ -15,9 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apg_core.errors import InputError, OptionError, PromptError
-from apg_core.protocol.manifest import InputEntry
+from apg_core.protocol.mode import INPUTS, InputEntry, InputName
 from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.prompt import INPUTS, InputName
 from cluster.storage import Place
 
 log = logging.getLogger(__name__)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apg_core.inputs import InputLimits
-from apg_core.protocol.prompt import InputName, Prompt
+from apg_core.protocol.mode import InputName
+from apg_core.protocol.packing import unpack_prompt
+from apg_core.protocol.prompt import Prompt
+from apg_core.sandbox.decoder import Decoder
+from apg_core.sandbox.messages import DecodeRequest
 from cluster.storage import Place
 from cluster.work import RowStage, Work
-from deployments.decoding.decoder import Decoder
-from deployments.decoding.messages import DecodeRequest
-from deployments.decoding.prompts import unpack_prompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,6 @@ class ReadInputs(RowStage):
         for kind, path in paths.items():
             path.write_bytes(contents[kind])
         output = folder / "prompt.npz"
-        request = DecodeRequest(**paths, limits=self._limits.inputs, seconds=self._limits.seconds, output=output)
+        request = DecodeRequest(files=paths, limits=self._limits.inputs, seconds=self._limits.seconds, output=output)
         await self._decoder.decode(request)
         return unpack_prompt(output.read_bytes())

@@ -88,16 +88,6 @@ def parameters(network: type[nn.Module], *config: object) -> int:
         return sum(parameter.numel() for parameter in network(*config).parameters())
 
 
-def row_flops(preset: Preset) -> float:
-    """Floating-point operations of one row of one denoising step: multiply-adds counted as two."""
-    dit, latents = preset.dit, preset.num_latents
-    dense = 2 * latents * parameters(PartDit, dit)  # over-counts the contexts' projections, which are done once
-    image = dit.num_layers * preset.image_encoder.num_tokens
-    geometry = dit.token_cross_attention_layer * 2 * latents
-    attended = dit.num_layers * latents + image + geometry
-    return dense + 4.0 * latents * attended * dit.width
-
-
 def tables() -> str:
     """Both tables in Markdown."""
     by_preset = {name: memory(load_preset(name)) for name in PRESETS}

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from apg_core.errors import ApgError
-from apg_core.protocol.manifest import InputEntry, Provenance
+from apg_core.protocol.manifest import Provenance
+from apg_core.protocol.mode import InputEntry
 from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import Prompt
 from apg_core.protocol.stage import Stage

@@ -1,25 +1,40 @@
 """Binds the deployments into one application; the only module that does."""
 
+from typing import TypeVar
+
 from ray import serve
 
-from deployments.background_remover import BackgroundRemover
-from deployments.image_encoder import ImageEncoder
-from deployments.ingress import Ingress
-from deployments.mesh_worker import MeshWorker
-from deployments.orchestrator import Orchestrator
-from deployments.part_sampler import PartSampler
+from deployments.replicas.background_remover import BackgroundRemoverReplica
+from deployments.replicas.handle_stages import StageHandles
+from deployments.replicas.handles import Handle
+from deployments.replicas.image_encoder import ImageEncoderReplica
+from deployments.replicas.ingress import IngressReplica
+from deployments.replicas.mesh_worker import MeshWorkerReplica
+from deployments.replicas.orchestrator import OrchestratorReplica
+from deployments.replicas.part_sampler import PartSamplerReplica
+from deployments.replicas.replica import Replica
+from deployments.replicas.shape_codec import ShapeCodecReplica
 from deployments.settings import AppArgs
-from deployments.shape_codec import ShapeCodec
+
+Kind = TypeVar("Kind", bound=Replica)
 
 
 def build_app(args: AppArgs) -> serve.Application:
-    """The application of a Serve config file with these `args`."""
-    stages = [
-        serve.deployment(name=kind.__name__)(kind).bind(args.models)
-        for kind in (BackgroundRemover, ImageEncoder, PartSampler, ShapeCodec, MeshWorker)
-    ]
-    orchestrator = serve.deployment(name="Orchestrator")(Orchestrator).bind(args, *stages)
-    return serve.deployment(name="Ingress")(Ingress).bind(args, orchestrator, *stages)
+    """The application of a Serve config file with these `args`; names are the keys of its `deployments`."""
+    models = args.models
+    stages = StageHandles(
+        background_remover=_bound("BackgroundRemover", BackgroundRemoverReplica, models),
+        image_encoder=_bound("ImageEncoder", ImageEncoderReplica, models),
+        part_sampler=_bound("PartSampler", PartSamplerReplica, models),
+        shape_codec=_bound("ShapeCodec", ShapeCodecReplica, models),
+        mesh_worker=_bound("MeshWorker", MeshWorkerReplica, models),
+    )
+    orchestrator = _bound("Orchestrator", OrchestratorReplica, args, stages=stages)
+    return serve.deployment(name="Ingress")(IngressReplica).bind(args, waits_for=(orchestrator, *stages.all()))
+
+
+def _bound(name: str, replica: type[Kind], *arguments: object, **named: object) -> Handle[Kind]:
+    return Handle(serve.deployment(name=name)(replica).bind(*arguments, **named))
 
 
 app = build_app(AppArgs())

@@ -5,7 +5,6 @@ ServiceError
 ├── UnauthorizedError       no key, or one that is not known (401)
 ├── MalformedRequestError   a request that cannot be read (400)
 ├── MediaTypeError          a body of a kind that is not taken (415)
-├── ConflictError           not in the state that was asked of it (409)
 ├── ExpiredError            artifacts gone after the retention time (410)
 ├── IdempotencyError        a key used again with another body (422)
 ├── TooManyJobsError        this key has its share in the queue already (429)
@@ -16,8 +15,7 @@ ServiceError
 ├── SchemaError             the database is of a version this program does not know (at start)
 ├── OpenServiceError        bound to other machines without keys (at start)
 ├── StageError              a stage failed in a way that was not foreseen (in the job's `error`)
-├── LeaseLostError          this runner no longer holds the job (inside)
-└── AttemptsExhaustedError  a job was taken up as often as it may be (in the job's `error`)
+└── LeaseLostError          this runner no longer holds the job (inside)
 """
 
 from apg_core.errors import ApgError
@@ -51,12 +49,6 @@ class MediaTypeError(ServiceError):
     """The body is of a kind that is not taken."""
 
     code = "unsupported_media_type"
-
-
-class ConflictError(ServiceError):
-    """The job is not in the state that this needs."""
-
-    code = "conflict"
 
 
 class ExpiredError(ServiceError):
@@ -123,9 +115,3 @@ class LeaseLostError(ServiceError):
     """Another runner holds the job now, or it has ended."""
 
     code = "lease_lost"
-
-
-class AttemptsExhaustedError(ServiceError):
-    """A job was taken up as often as it may be, and no runner brought it to an end."""
-
-    code = "attempts_exhausted"

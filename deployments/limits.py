@@ -7,7 +7,7 @@ from pydantic import Field
 from apg_core.errors import OptionError
 from apg_core.inputs import InputLimits
 from apg_core.protocol.options import GenerationOptions
-from deployments.jobs.records import QueueLimits
+from deployments.stores.jobs.records import QueueLimits
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -57,13 +57,18 @@ class ServiceLimits(InputLimits):
         """How many unfinished jobs there may be."""
         return QueueLimits(queued=self.queue_length, per_owner=self.jobs_per_key)
 
+    @property
+    def largest_options(self) -> dict[str, int]:
+        """The largest value of each option that has a limit."""
+        return {name: getattr(self, name) for name in _LIMITED_OPTIONS}
+
     def check_options(self, options: GenerationOptions) -> None:
         """Refuse options above a limit.
 
         Raises:
             OptionError: names the option, its value and the limit.
         """
-        for name in _LIMITED_OPTIONS:
-            value, limit = getattr(options, name), getattr(self, name)
+        for name, limit in self.largest_options.items():
+            value = getattr(options, name)
             if value > limit:
                 raise OptionError(f"{name}: this installation allows up to {limit}, got {value}", field=name)

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from apg_core.errors import ApgError, InputError, LimitError, OutputError
+from apg_core.errors import ApgError, InputError, LimitError, OutputError, SandboxError
 from apg_core.protocol.job import Problem, ProblemError
 from deployments import errors
 
@@ -13,10 +13,10 @@ _STATUS: dict[type[ApgError], HTTPStatus] = {
     LimitError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
     OutputError: HTTPStatus.SERVICE_UNAVAILABLE,
+    SandboxError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.MalformedRequestError: HTTPStatus.BAD_REQUEST,
     errors.UnauthorizedError: HTTPStatus.UNAUTHORIZED,
     errors.JobNotFoundError: HTTPStatus.NOT_FOUND,
-    errors.ConflictError: HTTPStatus.CONFLICT,
     errors.ExpiredError: HTTPStatus.GONE,
     errors.MediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.IdempotencyError: HTTPStatus.UNPROCESSABLE_ENTITY,

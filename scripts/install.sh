@@ -3,9 +3,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-torch="$(grep -E '^torch==' requirements.lock)"
-torch="${torch%% *}"
-
 for python in ${PYTHON:-python3 python3.12 python3.13 python3.11}; do
   if "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then found="$python"; break; fi
 done
@@ -15,20 +12,9 @@ if [ -z "${found:-}" ]; then
 fi
 
 [ -x .venv/bin/python ] || "$found" -m venv .venv
-pip=".venv/bin/python -m pip --disable-pip-version-check"
-
-if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
-  if [ "$(uname)" = Linux ] && ! nvidia-smi -L >/dev/null 2>&1; then
-    # A wheel that pip was told about, else the CPU build that uv knows where to get, else whatever pip finds.
-    $pip install -q --no-index --no-deps "$torch" 2>/dev/null ||
-      { $pip install -q uv && .venv/bin/uv pip install -q --python .venv/bin/python --torch-backend cpu "$torch"; } ||
-      { echo "no CPU build of $torch found; installing the default one, which may bring CUDA packages" >&2
-        $pip install "$torch"; }
-  else
-    $pip install "$torch"
-  fi
-fi
+sh scripts/install_torch.sh .venv
 
 # The lock is complete, and was resolved when it was made.
+pip=".venv/bin/python -m pip --disable-pip-version-check"
 $pip install -q --no-deps --only-binary :all: -r requirements.lock
 $pip install -q --no-deps -e .

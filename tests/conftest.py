@@ -1,5 +1,7 @@
-"""Array shapes and types of the networks are checked while tests run."""
+"""Array shapes and types of the library are checked while tests run."""
 
 from jaxtyping import install_import_hook
 
-install_import_hook("apg_core.models", "beartype.beartype")
+from tests.support import checking
+
+install_import_hook("apg_core", f"{checking.__name__}.checked")

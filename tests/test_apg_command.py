@@ -1,5 +1,6 @@
 """The `apg` command as a user runs it."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import trimesh
 from PIL import Image
 
 from apg_core.cli import main
+from apg_core.errors import OptionError
+from apg_core.flags import add_option_flags, chosen_options
 
 PARITY = Path(__file__).parent / "data" / "parity"
 
@@ -121,3 +124,65 @@ def test_a_switch_that_the_preset_has_on_can_be_turned_off(
     output = tmp_path / "out"
     assert main(["generate", "--mesh", str(mesh_file), "--output_path", str(output), *small, *flags]) == 0
     assert json.loads((output / "manifest.json").read_text())["options"]["fit_to_mesh"] is fitted
+
+
+@pytest.mark.parametrize(
+    ("flag", "option", "value"),
+    [
+        (["--part_cfg_scale", "3"], "image_cfg_scale", 3),
+        (["--no_postprocess"], "postprocess", False),
+        (["--no-post"], "postprocess", False),
+        (["--no_coarse_bbox"], "use_coarse_bbox", False),
+        (["--no_use_coarse_bbox"], "use_coarse_bbox", False),
+        (["--simplify_faces", "-1"], "simplify_faces", 0),
+        (["--simplify_faces", "None"], "simplify_faces", 0),
+    ],
+)
+def test_flags_of_the_published_script_mean_what_they_meant(flag: list[str], option: str, value: object) -> None:
+    parser = argparse.ArgumentParser()
+    add_option_flags(parser)
+    chosen = chosen_options(parser.parse_args(flag))
+    assert chosen.model_fields_set == {option}
+    assert getattr(chosen, option) == value
+
+
+def test_the_published_script_s_variables_are_defaults_of_flags() -> None:
+    parser = argparse.ArgumentParser()
+    add_option_flags(parser)
+    variables = {"APG_SIMPLIFY_AGG": "4", "APG_FLOAT_RATIO": "0.2"}
+    chosen = chosen_options(parser.parse_args(["--simplify_aggressiveness", "2"]), variables)
+    assert (chosen.simplify_aggressiveness, chosen.floater_share) == (2, 0.2)
+    with pytest.raises(OptionError, match="floater_share"):
+        chosen_options(parser.parse_args([]), {"APG_FLOAT_RATIO": "2"})
+
+
+@pytest.mark.parametrize("flag", ["--output_dir", "--output-dir", "--output_path"])
+def test_the_output_folder_has_the_published_script_s_names_and_default(
+    mesh_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: str
+) -> None:
+    arguments = ["generate", "--preset", "nano", "--mesh", str(mesh_file), "--max_parts", "1", "--no_preview"]
+    monkeypatch.chdir(tmp_path)
+    assert main([*arguments, flag, "elsewhere"]) == 0
+    assert (tmp_path / "elsewhere" / "mesh_000.glb").is_file()
+    assert main(arguments) == 0
+    assert (tmp_path / "outputs" / "mesh_000.glb").is_file()
+
+
+def test_a_mistyped_flag_is_answered_with_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["generate", "--mesh", "a.glb", "--gird_size", "64"])
+    assert ended.value.code == 2
+    assert "unknown argument --gird_size; did you mean --grid_size?" in capsys.readouterr().err
+
+
+def test_help_shows_the_defaults_of_the_preset_that_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = []
+    for preset in ([], ["--preset", "nano"], ["--config", str(PARITY / "nano" / "config.yaml")]):
+        with pytest.raises(SystemExit):
+            main(["generate", *preset, "--help"])
+        shown.append(" ".join(capsys.readouterr().out.split()))
+    tiny, nano, published = shown
+    assert "defaults of preset tiny" in tiny
+    assert "of one trajectory. [10]" in tiny
+    assert "of one trajectory. [4]" in nano
+    assert "a power of two. [256]" in published

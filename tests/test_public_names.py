@@ -1,5 +1,6 @@
 """The front door: what `import apg_core` offers, and how little is imported for it."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Each takes longer to import than a value is worth.
 HEAVY = ("torch", "transformers", "diffusers", "ray", "trimesh", "PIL", "scipy", "skimage", "igl")
 PUBLIC = {
+    "DEFAULT_CONFIG",
     "ApgError",
     "Generation",
     "GenerationOptions",
@@ -41,7 +43,7 @@ def test_these_are_the_public_names_and_each_can_be_imported() -> None:
     assert set(apg_core.__all__) == PUBLIC
     assert set(dir(apg_core)) >= PUBLIC
     for name in PUBLIC:
-        assert getattr(apg_core, name).__name__ == name
+        assert getattr(getattr(apg_core, name), "__name__", name) == name
 
 
 def test_another_name_is_an_attribute_error() -> None:
@@ -52,6 +54,26 @@ def test_another_name_is_an_attribute_error() -> None:
 @pytest.mark.parametrize("statement", ["import apg_core", f"from apg_core import {VALUES}"])
 def test_importing_values_imports_nothing_heavy(statement: str) -> None:
     assert imported_by(statement) == set()
+
+
+def test_the_values_are_there_in_the_client_alone_and_the_rest_says_what_to_install(tmp_path: Path) -> None:
+    for name in ("__init__.py", "errors.py"):
+        (tmp_path / "apg_core").mkdir(exist_ok=True)
+        shutil.copy(ROOT / "apg_core" / name, tmp_path / "apg_core")
+    shutil.copytree(ROOT / "apg_core" / "protocol", tmp_path / "apg_core" / "protocol")
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+sys.meta_path = [finder for finder in sys.meta_path if "editable" not in str(finder)]  # it would find the whole
+import apg_core
+from apg_core import {VALUES}
+apg_core.load_pipeline
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False, timeout=120
+    )
+    last = done.stderr.splitlines()[-1]
+    assert last == "ImportError: load_pipeline is not in the client alone; install autopartgen-ray"
 
 
 @pytest.mark.parametrize("command", [[], ["generate"], ["submit"], ["serve"], ["eval"], ["doctor"], ["verify"]])

@@ -1,4 +1,4 @@
-"""`python -m training vae|pool|dit|tune|export`: start or continue a stage of training, or ship what came of it."""
+"""`python -m training vae|pool|dit|tune|plot|export`: go on with a stage of training, or show what came of it."""
 
 import argparse
 import logging
@@ -13,6 +13,7 @@ from training.loop import RunOptions
 from training.objects.catalogue import CATALOGUE
 from training.objects.source import Source
 from training.pool import Chunk, fill_pool
+from training.report import plot_run
 from training.runs import latent_scale, trained_vae
 from training.sizes import SURFACE_POINTS
 from training.train_dit import empty_latent, train_dit, trained_generator
@@ -31,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     dit = stages.add_parser("dit", help="train the denoiser and the image encoder")
     tune = stages.add_parser("tune", help="try guidance scales, steps and end thresholds on held-out objects")
     ship = stages.add_parser("export", help="write a preset folder from both runs")
+    plot = stages.add_parser("plot", help="draw the curves of a run")
     for stage in (vae, pool):
         stage.add_argument("--real", type=Path, help="folder of real objects to train on as well (index.csv, GLBs)")
     for stage in (vae, dit):
@@ -53,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     for stage in (tune, ship):
         stage.add_argument("--dit", type=Path, required=True, help="folder of the denoiser's run")
     tune.add_argument("--objects", type=int, default=160, help="held-out objects to try on")
+    plot.add_argument("--folder", type=Path, required=True, help="a run's folder, with its metrics.csv")
+    plot.add_argument("--picture", type=Path, required=True, help="PNG to write")
     ship.add_argument("--preset", type=Path, required=True, help="folder to write")
     ship.add_argument("--own", type=Path, required=True, help="YAML of the preset's own section")
     return parser
@@ -66,6 +70,8 @@ def _run(args: argparse.Namespace) -> None:
         source = Source.of(args.real, CATALOGUE)
         fill_pool(args.pool / "held_out", vae, chunks=1, first_seed=HELD_OUT_SEED, source=source)
         fill_pool(args.pool / "trained", vae, chunks=args.chunks, source=source)
+    elif args.stage == "plot":
+        plot_run(args.folder, args.picture)
     elif args.stage == "export":
         own = yaml.safe_load(args.own.read_text(encoding="utf-8"))
         export(vae=args.vae, dit=args.dit, preset=args.preset, own=own)

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from apg_core.cli import INTERRUPTED, OK, Subparsers, add_option_flags, chosen_options
-from apg_core.protocol.prompt import Mode
+from apg_core.cli import INTERRUPTED, OK
+from apg_core.flags import Subparsers, add_option_flags, chosen_options
+from apg_core.protocol.mode import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

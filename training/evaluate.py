@@ -6,7 +6,7 @@ The pipeline is the one that users run; nothing here knows how it was trained.
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import get_args
@@ -19,8 +19,8 @@ from apg_core.errors import ApgError, InputError
 from apg_core.pipeline.local import Pipeline, generate_parts
 from apg_core.protocol.manifest import StopReason
 from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.mode import Mode
 from apg_core.protocol.options import DecodeOptions, GenerationOptions
-from apg_core.protocol.prompt import Mode
 from training.baselines import BASELINES
 from training.cases import Case, Split, folder_cases, procedural, real_cases
 from training.scores import Scores, matched_ious, occupancy, score
@@ -219,8 +219,3 @@ def write_parquet(results: Sequence[Result], path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     pq.write_table(pa.Table.from_pylist([result.row for result in results]), temporary)
     temporary.rename(path)
-
-
-def without_meshes(result: Result) -> Result:
-    """The result with its meshes let go, to keep a long evaluation small."""
-    return replace(result, found=())

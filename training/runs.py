@@ -50,8 +50,3 @@ def latent_scale(folder: Path, *, pool: Path, start: Path | None = None) -> floa
 def start_from(module: nn.Module, path: Path) -> None:
     """Load a preset's half-precision weights into a module that is trained in fp32."""
     module.load_state_dict({name: value.float() for name, value in load_file(path).items()})
-
-
-def count_parameters(module: nn.Module) -> int:
-    """Number of weights."""
-    return sum(p.numel() for p in module.parameters())

@@ -6,6 +6,7 @@ Much cheaper than whole generations: contexts are true latents, and volumes are 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Required, TypedDict
 
 import numpy as np
 import torch
@@ -14,6 +15,12 @@ from torch import Tensor
 
 from apg_core.models.shape_vae import ShapeVae
 from apg_core.pipeline.codec import ShapeCodec, mean_agreement
+from apg_core.pipeline.conditioning import FeatureExtractor
+from apg_core.pipeline.sampling import PartSampler
+from apg_core.pipeline.stages import Geometry, LatentRequest
+from apg_core.protocol.arrays import FeatureArray
+from apg_core.protocol.options import GuidanceScales
+from apg_core.shapes import Latents, QueryPoints
 from training.pool import Chunk
 from training.sizes import TINY_SCHEDULE
 from training.train_dit import PartGenerator
@@ -22,6 +29,15 @@ logger = logging.getLogger(__name__)
 
 PROBES = 4096
 STEPS = 16
+AT_ONCE = 8  # fields to evaluate together
+
+
+class Inputs(TypedDict, total=False):
+    """What one object's request is made of."""
+
+    features: Required[FeatureArray | None]
+    region_features: FeatureArray
+    geometry: Geometry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +74,7 @@ class Ends:
 
 
 class Tuner:
-    """Samples parts and wholes of a chunk's objects under given guidance."""
+    """Samples parts and wholes of a chunk's objects under given guidance, by the pipeline's own sampler."""
 
     def __init__(
         self,
@@ -70,7 +86,7 @@ class Tuner:
         empty: Tensor,
         objects: int,
     ) -> None:
-        self.vae, self.model, self.chunk, self.scale = vae, model, chunk, scale
+        self.vae, self.chunk = vae, chunk
         self.generator = torch.Generator().manual_seed(11)
         # Framed objects come first in a chunk; a picture says nothing about the pose of the others.
         self.rows = torch.arange(objects)
@@ -80,51 +96,49 @@ class Tuner:
         before = chunk.beginnings[self.rows, (self.made - 1).clamp(min=0)].float()
         history = torch.where((self.made == 0)[:, None, None], empty, before)
         self.target = chunk.parts[self.rows, self.made.clamp(max=chunk.parts.shape[1] - 1)].float()
-        self.geometry = torch.stack([chunk.whole[self.rows].float(), history], dim=1) * scale
-        self.pictures = self._features(chunk.rgb[self.rows])
-        seen = (chunk.seen[self.rows] == self.made[:, None, None])[..., None]
-        self.regions = self._features(torch.where(seen, chunk.rgb[self.rows], 255))
+        self.whole = chunk.whole[self.rows].float()
+        self.geometry = [Geometry(*latents.numpy()) for latents in torch.stack([self.whole, history], dim=1)]
+        extractor = FeatureExtractor(model.image_encoder)
+        rgb, seen = chunk.rgb[self.rows], (chunk.seen[self.rows] == self.made[:, None, None])[..., None]
+        self.pictures = extractor.extract(list(rgb.numpy()))
+        self.regions = extractor.extract(list(torch.where(seen, rgb, 255).numpy()))
         self.visible = seen.flatten(1).sum(1) >= 12
-        black = torch.zeros(1, *chunk.rgb.shape[1:], dtype=torch.uint8)
-        self.dropped = self._features(black).expand(objects, -1, -1)
+        self.sampler = PartSampler(
+            model.dit,
+            schedule=TINY_SCHEDULE,
+            latent_scale=scale,
+            num_latents=self.whole.shape[1],
+            dropped=extractor.dropped(),
+        )
+
+    def _sampled(
+        self, guidance: GuidanceScales, *, inputs: Sequence[Inputs], steps: int = STEPS, draw: int = 0
+    ) -> Latents:
+        """A latent in VAE scale of each object; another one for another `draw`."""
+        requests = [
+            LatentRequest(**given, guidance=guidance, seed=draw * len(inputs) + row, steps=steps, sigma_floor=0.0)
+            for row, given in enumerate(inputs)
+        ]
+        with torch.autocast(self.whole.device.type, torch.bfloat16):
+            return torch.from_numpy(np.stack(self.sampler.sample_together(requests)))
 
     @torch.no_grad()
-    def _features(self, rgb: Tensor) -> Tensor:
-        return self.model.image_encoder(rgb.permute(0, 3, 1, 2).float() / 255)
-
-    @torch.no_grad()
-    def _sample(self, rows: Sequence[tuple[float, Tensor, Tensor]], *, steps: int = STEPS) -> Tensor:
-        """Latents (VAE scale) under the weighted rows of (weight, image context, geometry)."""
-        rows = [row for row in rows if row[0] != 0]
-        images, geometry = torch.cat([row[1] for row in rows]), torch.cat([row[2] for row in rows])
-        context = self.model.dit.context(images, geometry)
-        solver = TINY_SCHEDULE.solver(steps)
-        state = torch.randn(self.target.shape, generator=self.generator)
-        for timestep in solver.timesteps:
-            with torch.autocast(state.device.type, torch.bfloat16):
-                both = self.model.dit(state.repeat(len(rows), 1, 1), timestep.expand(len(rows) * len(state)), context)
-            both = both.float()
-            velocity = sum(row[0] * part for row, part in zip(rows, both.chunk(len(rows)), strict=True))
-            state = solver.step(velocity, timestep, state, generator=self.generator).prev_sample
-        return state / self.scale
-
-    def _twice(self, features: Tensor) -> Tensor:
-        return torch.cat([features, features], dim=-1)
-
-    @torch.no_grad()
-    def _iou(self, found: Tensor, truth: Tensor) -> Tensor:
+    def _iou(self, found: Latents, truth: Latents) -> Float[Tensor, " B"]:
         spread = torch.rand(len(truth), 4 * PROBES, 3, generator=self.generator) * 2 - 1
-        inside = torch.cat([self.vae.decode(truth[i : i + 8], spread[i : i + 8]) > 0 for i in range(0, len(truth), 8)])
+        inside = self._inside(truth, spread)
         low = torch.where(inside[..., None], spread, 1.0).amin(1, keepdim=True) - 0.1
         high = torch.where(inside[..., None], spread, -1.0).amax(1, keepdim=True) + 0.1
         probes = low + (high - low) * torch.rand(len(truth), PROBES, 3, generator=self.generator)
-        a = torch.cat([self.vae.decode(truth[i : i + 8], probes[i : i + 8]) > 0 for i in range(0, len(truth), 8)])
-        b = torch.cat([self.vae.decode(found[i : i + 8], probes[i : i + 8]) > 0 for i in range(0, len(truth), 8)])
+        a, b = self._inside(truth, probes), self._inside(found, probes)
         return (a & b).sum(1) / (a | b).sum(1).clamp(min=1)
+
+    def _inside(self, latents: Latents, places: QueryPoints) -> Bool[Tensor, "B Q"]:
+        some = zip(latents.split(AT_ONCE), places.split(AT_ONCE), strict=True)
+        return torch.cat([self.vae.decode(*pair) > 0 for pair in some])
 
     def parts(self, scale: float, *, steps: int = STEPS) -> Trial:
         """The next part, or the end, without a picture."""
-        found = self._sample(self._part_rows(scale), steps=steps)
+        found = self._parts(scale, steps=steps)
         real = ~self.ended
         return Trial(
             name=f"parts {scale}, {steps} steps",
@@ -135,7 +149,7 @@ class Tuner:
     def best_of(self, counts: Sequence[int], scale: float) -> list[Trial]:
         """The next part as the pipeline's option of that name keeps it, for each of the counts."""
         codec, real = ShapeCodec(self.vae), ~self.ended
-        samples = torch.stack([self._sample(self._part_rows(scale))[real] for _ in range(max(counts))])
+        samples = torch.stack([self._parts(scale, draw=draw)[real] for draw in range(max(counts))])
         ious = torch.stack([self._iou(found, self.target[real]) for found in samples])
         between = [codec.volume_iou(list(latents.numpy())) for latents in samples.unbind(1)]
         trials = []
@@ -145,31 +159,26 @@ class Tuner:
             trials.append(Trial(name=f"parts {scale}, best of {count}", iou=iou))
         return trials
 
-    def _part_rows(self, scale: float) -> list[tuple[float, Tensor, Tensor]]:
-        none = self._twice(self.dropped)
-        return [(1 - scale, none, torch.zeros_like(self.geometry)), (scale, none, self.geometry)]
+    def _parts(self, scale: float, *, steps: int = STEPS, draw: int = 0) -> Latents:
+        inputs = [Inputs(features=None, geometry=geometry) for geometry in self.geometry]
+        return self._sampled(GuidanceScales(image=0, geometry=scale), inputs=inputs, steps=steps, draw=draw)
 
     def masked(self, image_scale: float, geometry_scale: float) -> Trial:
         """The part that a region shows."""
-        none, zero = self._twice(self.dropped), torch.zeros_like(self.geometry)
-        image = torch.cat([self.pictures, self.regions], dim=-1)
-        found = self._sample(
-            [
-                (1 - geometry_scale, none, zero),
-                (geometry_scale - image_scale, none, self.geometry),
-                (image_scale, image, self.geometry),
-            ]
-        )
+        inputs = [
+            Inputs(features=picture, region_features=region, geometry=geometry)
+            for picture, region, geometry in zip(self.pictures, self.regions, self.geometry, strict=True)
+        ]
+        found = self._sampled(GuidanceScales(image=image_scale, geometry=geometry_scale), inputs=inputs)
         real = ~self.ended & self.visible
         iou = float(self._iou(found[real], self.target[real]).mean())
         return Trial(name=f"masked {image_scale} {geometry_scale}", iou=iou)
 
     def wholes(self, scale: float) -> Trial:
         """The whole from its picture."""
-        zero = torch.zeros_like(self.geometry[:, :1])
-        found = self._sample([(1 - scale, self._twice(self.dropped), zero), (scale, self._twice(self.pictures), zero)])
-        iou = float(self._iou(found, self.chunk.whole[self.rows].float()).mean())
-        return Trial(name=f"wholes {scale}", iou=iou)
+        inputs = [Inputs(features=picture) for picture in self.pictures]
+        found = self._sampled(GuidanceScales(image=scale, geometry=0), inputs=inputs)
+        return Trial(name=f"wholes {scale}", iou=float(self._iou(found, self.whole).mean()))
 
     def every(self) -> None:
         """Log a trial of each scale that is worth trying."""

@@ -9,7 +9,7 @@ SHARE = 0.01
 
 
 def has_own_alpha(image: Image) -> bool:
-    """Whether at least 1 % of the pixels are clear and 1 % are solid (spec/pipeline.md, step 1)."""
+    """Whether at least 1 % of the pixels are clear and 1 % solid (docs/how-it-works.md, "Generation step by step")."""
     if image.shape[2] != 4:
         return False
     alpha = image[..., 3]

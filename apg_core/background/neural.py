@@ -14,7 +14,7 @@ WHITE = OPAQUE = 255
 
 
 class NeuralBackgroundRemover:
-    """Runs the network on the whole picture and takes its map as alpha (spec/models.md, "RMBG-1.4")."""
+    """Takes the network's map of the whole picture as alpha (docs/how-it-works.md, "Generation step by step")."""
 
     def __init__(self, net: nn.Module, device: torch.device) -> None:
         self._net = net.eval().to(device)

@@ -70,7 +70,7 @@ class _Scheduler(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Noise levels of training; sampling spaces its steps over them.
+    """Noise levels of training; sampling spaces its steps over them (docs/how-it-works.md, "Schedule").
 
     The keys are those of the `scheduler` section of a published config file, with the published values.
 

@@ -7,11 +7,12 @@ it joins and leaves a batch between steps.
 from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from apg_core.diffusion.guidance import GuidedInput
 from apg_core.diffusion.schedule import Schedule
-from apg_core.errors import GenerationCancelled, SamplingError
+from apg_core.errors import SamplingError
 from apg_core.models.part_dit import DitContext, PartDit
 from apg_core.shapes import Latents
 
@@ -21,8 +22,8 @@ StepCallback = Callable[[int, int], None]
 class Trajectory:
     """One latent on its way from noise.
 
-    The first latent and the noise of the steps come from two generators with the same seed, on the sampling
-    device, in fp32; so does the released pipeline.
+    The first latent and the noise of the steps come from two generators with the same seed, in fp32, on the sampling
+    device, as in the released pipeline, or on `noise_device`: another kind of device draws other numbers.
     """
 
     @torch.inference_mode()
@@ -35,8 +36,10 @@ class Trajectory:
         steps: int,
         seed: int,
         sigma_floor: float = 0.0,
+        noise_device: torch.device | None = None,
     ) -> None:
         device = guided.images.device
+        drawn_on = noise_device or device
         context = DitContext(
             denoiser.image_context(guided.images), *denoiser.geometry_context(guided.geometries, guided.sigma)
         )
@@ -46,10 +49,12 @@ class Trajectory:
         self._solver = schedule.solver(steps)
         self.steps = len(self._solver.timesteps)
         self._sigma_floor = sigma_floor
-        self._step_noise = torch.Generator(device).manual_seed(seed)
-        first_noise = torch.Generator(device).manual_seed(seed)
+        self._step_noise = torch.Generator(drawn_on).manual_seed(seed)
+        first_noise = torch.Generator(drawn_on).manual_seed(seed)
         shape = (1, *guided.geometries.shape[-2:])
-        self.latents: Latents = self._solver.start(torch.randn(shape, generator=first_noise, device=device))
+        self.latents: Latents = self._solver.start(
+            torch.randn(shape, generator=first_noise, device=drawn_on).to(device)
+        )
 
     @property
     def rows(self) -> int:
@@ -80,7 +85,7 @@ class Trajectory:
         return self._sigma_floor > 0 and float(self._solver.sigmas[self.position]) <= self._sigma_floor
 
     @torch.inference_mode()
-    def take_step(self, velocities: Tensor) -> None:
+    def take_step(self, velocities: Float[Tensor, "R N C"]) -> None:
         """Move on by the guided mix of this trajectory's rows.
 
         Raises:
@@ -152,7 +157,7 @@ class TrajectoryBatch:
         return self._groups
 
     @torch.inference_mode()
-    def _velocities(self, members: Sequence[Trajectory], context: DitContext) -> Sequence[Tensor]:
+    def _velocities(self, members: Sequence[Trajectory], context: DitContext) -> Sequence[Float[Tensor, "_ N C"]]:
         counts = [member.rows for member in members]
         noisy = torch.cat([member.noisy.expand(member.rows, -1, -1) for member in members])
         timesteps = torch.tensor([member.timestep for member in members], device=noisy.device)
@@ -167,10 +172,9 @@ def run(
     trajectory: Trajectory,
     *,
     on_step: StepCallback | None = None,
-    cancelled: Callable[[], bool] | None = None,
 ) -> Latents:
     """The latent at the trajectory's end, in the denoiser's scale; see `run_together`."""
-    run_together(denoiser, [trajectory], on_step=on_step, cancelled=cancelled)
+    run_together(denoiser, [trajectory], on_step=on_step)
     return trajectory.latents
 
 
@@ -179,14 +183,12 @@ def run_together(
     trajectories: Sequence[Trajectory],
     *,
     on_step: StepCallback | None = None,
-    cancelled: Callable[[], bool] | None = None,
 ) -> None:
     """Take all trajectories to their ends, in steps that they share.
 
-    `on_step` hears (steps taken, steps in all) of the slowest; `cancelled` is asked before every step.
+    `on_step` hears (steps taken, steps in all) of the slowest.
 
     Raises:
-        GenerationCancelled: `cancelled` said so.
         SamplingError: the network's output is not finite.
     """
     batch = TrajectoryBatch(denoiser)
@@ -195,8 +197,6 @@ def run_together(
             batch.join(trajectory)
     slowest = min(trajectories, key=lambda trajectory: trajectory.position - trajectory.steps)
     while batch.rows:
-        if cancelled is not None and cancelled():
-            raise GenerationCancelled(f"cancelled at step {slowest.position} of {slowest.steps}")
         for error in batch.step().values():
             if error is not None:
                 raise error

@@ -93,4 +93,4 @@ class TreeScene:
         face, distance, corners = self._tree.intersect_ray_first(self._vertices, self._faces, *rays, reach)
         missed = face < 0
         distance[missed], corners[missed] = np.inf, 0
-        return Hits(face, corners[:, 0], corners[:, 1], distance)
+        return Hits(face.astype(np.int64), corners[:, 0], corners[:, 1], distance)

@@ -53,7 +53,7 @@ def nearest_face(
     squared, face, _ = igl.point_mesh_squared_distance(
         places.astype(np.float64), mesh.vertices.astype(np.float64), mesh.faces.astype(np.int64)
     )
-    return np.sqrt(squared), face
+    return np.sqrt(squared), face.astype(np.int64)
 
 
 def _seen_area(a: Float[np.ndarray, "F 3"], b: Float[np.ndarray, "F 3"], c: Float[np.ndarray, "F 3"]) -> float:

@@ -34,7 +34,10 @@ def zero_surface(sampling: SurfaceSampling) -> Surface:
 
 
 def sample_surface(mesh: TriangleMesh, sampling: SurfaceSampling, *, seed: int) -> Surface:
-    """Area-weighted samples with their faces' normals, thinned by farthest points (spec/pipeline.md, step 5)."""
+    """Area-weighted samples with their faces' normals, thinned by farthest points.
+
+    docs/how-it-works.md, "Generation step by step".
+    """
     random = np.random.default_rng(seed)
     surface = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     drawn, faces = trimesh.sample.sample_surface(surface, sampling.presamples, seed=random)

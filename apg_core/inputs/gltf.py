@@ -1,7 +1,7 @@
 """The triangles of a glTF 2.0 file: nodes, meshes and accessors, each checked before it is followed.
 
 Our own reading, because a buffer's layout is the sender's to choose: every offset is held against its buffer
-here, and nothing outside the file is ever opened.
+here, and nothing outside the file is opened but by the caller's own `fetch`.
 Source: Khronos glTF 2.0 specification, sections 3.5 (scenes), 3.6 (binary data), 3.7 (meshes), 4.4 (GLB).
 """
 
@@ -11,11 +11,14 @@ import struct
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from apg_core.errors import MeshError
-from apg_core.inputs.gltf_document import Accessor, Buffer, Document, Node, Primitive, parse_document
+from apg_core.inputs.beside import Fetch, relative_name
+from apg_core.inputs.draco import unpacked
+from apg_core.inputs.gltf_document import Accessor, Buffer, Document, Draco, Node, Primitive, parse_document
 from apg_core.inputs.limits import InputLimits, check_limit
+from apg_core.inputs.placing import Transform, placed
 from apg_core.protocol.arrays import FaceArray
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -23,14 +26,14 @@ TRIANGLES, STRIP, FAN = 4, 5, 6  # primitive modes; 0..3 are points and lines
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 
-Transform = Float[np.ndarray, "4 4"]
 
-
-def read_gltf(data: bytes, limits: InputLimits) -> list[TriangleMesh]:
+def read_gltf(data: bytes, limits: InputLimits, *, fetch: Fetch | None = None) -> list[TriangleMesh]:
     """One mesh a node that has triangles, in the scene's order and frame, from a GLB or a glTF.
 
+    `fetch` gets the buffers that a glTF has beside it; without it those are an error.
+
     Raises:
-        MeshError: damaged, refers to another file, or uses an extension that is not read.
+        MeshError: damaged, refers to another file that may not be read, or uses an extension that is not read.
         LimitError: more vertices, faces or JSON values than `limits` allow.
     """
     text, binary = _chunks(data) if data.startswith(b"glTF") else (data, None)
@@ -38,7 +41,7 @@ def read_gltf(data: bytes, limits: InputLimits) -> list[TriangleMesh]:
     # Overflow makes infinite vertices, which are refused later; it needs no warning of its own.
     with np.errstate(all="ignore"):
         try:
-            return _Geometry(document, binary).placed_meshes(limits)
+            return _Geometry(document, binary, fetch).placed_meshes(limits)
         except (IndexError, ValueError) as error:
             raise MeshError(f"the glTF is damaged: {error}; export it again", field="mesh") from error
 
@@ -64,20 +67,22 @@ def _chunks(data: bytes) -> tuple[bytes, bytes | None]:
 class _Geometry:
     """The arrays and the node tree of one document; an IndexError or ValueError means a damaged file."""
 
-    def __init__(self, document: Document, binary: bytes | None) -> None:
+    def __init__(self, document: Document, binary: bytes | None, fetch: Fetch | None) -> None:
         self.document = document
-        self.buffers = [_content(number, buffer, binary) for number, buffer in enumerate(document.buffers)]
+        self._binary = binary
+        self._fetch = fetch
+        self._buffers: dict[int, memoryview] = {}
 
     def placed_meshes(self, limits: InputLimits) -> list[TriangleMesh]:
         """Every node's triangles in the scene's frame; counts are checked before any array is read."""
-        placed = [(node.mesh, transform) for node, transform in self._nodes() if node.mesh is not None]
-        declared = {index: self._declared(index) for index, _ in placed}
-        vertices = sum(declared[index][0] for index, _ in placed)
-        faces = sum(declared[index][1] for index, _ in placed)
+        instances = [(node.mesh, transform) for node, transform in self._nodes() if node.mesh is not None]
+        declared = {index: self._declared(index) for index, _ in instances}
+        vertices = sum(declared[index][0] for index, _ in instances)
+        faces = sum(declared[index][1] for index, _ in instances)
         check_limit("vertices", vertices, limits.mesh_vertices, field="mesh")
         check_limit("faces", faces, limits.mesh_faces, field="mesh")
         meshes = {index: self._mesh(index) for index, (_, faces) in declared.items() if faces}
-        return [_moved(meshes[index], transform) for index, transform in placed if index in meshes]
+        return [placed(meshes[index], transform) for index, transform in instances if index in meshes]
 
     def _nodes(self) -> Iterator[tuple[Node, Transform]]:
         """Every node of the scene once, parents first, with its transform into the scene."""
@@ -121,6 +126,8 @@ class _Geometry:
         return TriangleMesh.joined([self._primitive(primitive) for primitive in self._triangles(mesh)])
 
     def _primitive(self, primitive: Primitive) -> TriangleMesh:
+        if primitive.draco is not None:
+            return self._unpacked(primitive, primitive.draco)
         position = self.document.accessors[primitive.attributes["POSITION"]]
         if position.type != "VEC3":
             raise ValueError(f"positions are {position.type}, not VEC3")
@@ -135,6 +142,17 @@ class _Geometry:
         if len(corners) and corners.max() >= len(vertices):
             raise ValueError(f"a face names vertex {corners.max():,} of {len(vertices):,}")
         return TriangleMesh(vertices, _faces(corners, primitive.mode))
+
+    def _unpacked(self, primitive: Primitive, draco: Draco) -> TriangleMesh:
+        """A primitive in Draco's own packing, held to the counts that its accessors declare."""
+        if primitive.indices is None:
+            raise ValueError("Draco-compressed triangles have no indices")
+        vertices = self.document.accessors[primitive.attributes["POSITION"]].count
+        corners = self.document.accessors[primitive.indices].count
+        vertex_array, corner_array = unpacked(
+            self._bytes(draco.buffer_view), vertices=vertices, corners=corners, position=draco.attributes["POSITION"]
+        )
+        return TriangleMesh(vertex_array, _faces(corner_array, primitive.mode))
 
     def _rows(self, accessor: Accessor) -> np.ndarray:
         """The accessor's rows, one column a component."""
@@ -155,8 +173,7 @@ class _Geometry:
 
     def _view(self, index: int, offset: int, shape: tuple[int, int], dtype: np.dtype[np.generic]) -> np.ndarray:
         """Rows inside a buffer view, not copied."""
-        view = self.document.buffer_views[index]
-        content = self.buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
+        view, content = self.document.buffer_views[index], self._bytes(index)
         row = shape[1] * dtype.itemsize
         stride = max(view.byte_stride or row, row)
         if shape[0] and offset + (shape[0] - 1) * stride + row > len(content):
@@ -165,19 +182,30 @@ class _Geometry:
             )
         return np.ndarray(shape, dtype, content, offset if shape[0] else 0, (stride, dtype.itemsize))
 
+    def _bytes(self, index: int) -> memoryview:
+        """The bytes of a buffer view; a buffer is fetched when the first of its views is read."""
+        view = self.document.buffer_views[index]
+        if view.buffer not in self._buffers:
+            buffer = self.document.buffers[view.buffer]
+            self._buffers[view.buffer] = _content(view.buffer, buffer, self._binary, self._fetch)
+        return self._buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
 
-def _content(number: int, buffer: Buffer, binary: bytes | None) -> memoryview:
+
+def _content(number: int, buffer: Buffer, binary: bytes | None, fetch: Fetch | None) -> memoryview:
     if buffer.uri is None:
         if number != 0 or binary is None:
             raise MeshError(f"glTF buffer {number} has no data; export as GLB", field="mesh")
         return memoryview(binary)
     kind, _, payload = buffer.uri.partition(",")
     if not kind.startswith("data:") or not kind.endswith(";base64"):
-        raise MeshError(
-            f"the glTF refers to another file ({buffer.uri[:60]!r}), which is never followed; "
-            "export as GLB, or with embedded buffers",
-            field="mesh",
-        )
+        name = relative_name(buffer.uri)
+        if fetch is None:
+            raise MeshError(
+                f"the glTF refers to another file ({buffer.uri[:60]!r}), which is not followed here; "
+                "send both in one zip, or export as GLB, or with embedded buffers",
+                field="mesh",
+            )
+        return memoryview(fetch(name))
     try:
         return memoryview(base64.b64decode(payload))
     except binascii.Error as error:
@@ -194,9 +222,3 @@ def _faces(corners: Int[np.ndarray, " K"], mode: int) -> FaceArray:
     strip = np.stack([corners[:-2], corners[1:-1], corners[2:]], axis=1)
     strip[1::2] = strip[1::2][:, [1, 0, 2]]  # every other triangle of a strip turns the other way
     return strip
-
-
-def _moved(mesh: TriangleMesh, transform: Transform) -> TriangleMesh:
-    turn = transform[:3, :3]
-    faces = mesh.faces[:, ::-1] if np.linalg.det(turn) < 0 else mesh.faces
-    return TriangleMesh(mesh.vertices @ turn.T + transform[:3, 3], faces)

@@ -17,12 +17,12 @@ from apg_core.inputs.limits import InputLimits, check_limit
 
 Index = Annotated[int, Field(ge=0, lt=2**40)]
 Vector3 = tuple[float, float, float]
-# Extensions without which the geometry would be wrong, and which are not read here.
+_UNPACK = "export without it, or unpack it with gltfpack 0.21 or later: gltfpack -i in.glb -o out.glb -noq"
+# Extensions without which the geometry would be wrong, and which are not read here, and what to do about it.
 _UNREADABLE = {
-    "KHR_draco_mesh_compression",
-    "EXT_meshopt_compression",
-    "KHR_meshopt_compression",
-    "EXT_mesh_gpu_instancing",
+    "EXT_meshopt_compression": _UNPACK,
+    "KHR_meshopt_compression": _UNPACK,
+    "EXT_mesh_gpu_instancing": "export without it",
 }
 
 
@@ -80,12 +80,31 @@ class Accessor(_Value):
     sparse: Sparse | None = None
 
 
+class Draco(_Value):
+    """A primitive's attributes and indices as one Draco mesh; attributes are named by Draco's own ids."""
+
+    buffer_view: Index
+    attributes: dict[str, Index]
+
+
+class PrimitiveExtensions(_Value):
+    """The extensions of a primitive that are read."""
+
+    draco: Draco | None = Field(default=None, alias="KHR_draco_mesh_compression")
+
+
 class Primitive(_Value):
     """One drawn list of points, lines or triangles."""
 
     attributes: dict[str, Index]
     indices: Index | None = None
     mode: int = 4
+    extensions: PrimitiveExtensions = PrimitiveExtensions()
+
+    @property
+    def draco(self) -> Draco | None:
+        """Where its triangles are, if they are compressed."""
+        return self.extensions.draco
 
 
 class Mesh(_Value):
@@ -150,6 +169,7 @@ def parse_document(text: bytes, limits: InputLimits) -> Document:
         raise MeshError(f"the glTF is damaged at {where}: {first['msg']}", field="mesh") from error
     if not document.asset.version.startswith("2."):
         raise MeshError(f"glTF {document.asset.version[:20]} is not read; export glTF 2.0", field="mesh")
-    if unreadable := _UNREADABLE.intersection(document.extensions_required):
-        raise MeshError(f"{', '.join(sorted(unreadable))} is not read; export without it", field="mesh")
+    for extension, advice in _UNREADABLE.items():
+        if extension in document.extensions_required:
+            raise MeshError(f"{extension} is not read; {advice}", field="mesh")
     return document

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 from PIL import Image as Pillow
 
 from apg_core.errors import ImageError
@@ -10,26 +11,34 @@ from apg_core.inputs.limits import InputLimits, check_limit, read_bytes
 from apg_core.inputs.raster import open_raster
 from apg_core.protocol.arrays import Image
 
-FORMATS = ("PNG", "JPEG", "WEBP")
+_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
 
 
-def read_image(source: Path | bytes, limits: InputLimits | None = None) -> Image:
-    """Pixels of a PNG, JPEG or WebP, with a fourth channel where the file has transparency.
+def read_image(source: Path | bytes | Pillow.Image, limits: InputLimits | None = None) -> Image:
+    """Pixels of a picture, with a fourth channel where it has transparency; `INPUTS` lists the file formats.
 
-    Grey, palette, CMYK and 16-bit files become 8-bit RGB; EXIF orientation is applied; of an animation the
-    first frame is taken; colour profiles are not applied.
+    Grey, palette, CMYK and 16-bit files become 8-bit RGB; EXIF orientation is applied; of an animation or a
+    file of several pages the first is taken; colour profiles are not applied.
 
     Raises:
         ImageError: another format, damaged, or without pixels.
         LimitError: more bytes or pixels than `limits` allow.
     """
     limits = limits or InputLimits()
-    data = read_bytes(source, limits, field="image", refusal=ImageError)
-    image = open_raster(data, limits, formats=FORMATS, field="image", refusal=ImageError)
+    data = source if isinstance(source, Pillow.Image) else read_bytes(source, limits, field="image", refusal=ImageError)
+    image = open_raster(data, limits, field="image", refusal=ImageError)
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
-        high_byte = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
-        image = Pillow.fromarray(high_byte)
+        image = Pillow.fromarray((_sixteen_bits(image) >> 8).astype(np.uint8))
+    if image.mode not in _MODES:
+        raise ImageError(f"the image has {image.mode} pixels; save it as 8-bit RGB", field="image")
     return np.array(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+
+
+def _sixteen_bits(image: Pillow.Image) -> Int[np.ndarray, "H W"]:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() >= 2**16:
+        raise ImageError(f"the image has grey values up to {values.max():,}; save it as 8-bit RGB", field="image")
+    return values
 
 
 def check_image(image: Image, limits: InputLimits) -> Image:

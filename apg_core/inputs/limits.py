@@ -17,6 +17,8 @@ class InputLimits(BaseModel):
 
     upload_bytes: Count = 64 * 2**20
     """Size of one file."""
+    unpacked_bytes: Count = 256 * 2**20
+    """Size of all that is read out of one zip or 3MF, or of the buffers beside one glTF."""
     image_pixels: Count = 50_000_000
     """Width times height of an image or mask; a phone's 48 megapixels pass."""
     mask_regions: Count = 64

@@ -5,22 +5,28 @@ from pathlib import Path
 import numpy as np
 
 from apg_core.errors import MeshError
+from apg_core.inputs.archive import Archive
+from apg_core.inputs.beside import Folder, gltf_in
 from apg_core.inputs.gltf import read_gltf
 from apg_core.inputs.limits import InputLimits, check_limit, read_bytes
 from apg_core.inputs.mesh_format import mesh_format
 from apg_core.inputs.obj import read_obj
 from apg_core.inputs.plain_mesh import read_plain
+from apg_core.inputs.three_mf import read_3mf
 from apg_core.protocol.mesh import TriangleMesh
 
 LARGEST_COORDINATE = 1e12  # beyond it a file is damaged, or its unit is not of this world
 SMALLEST_EXTENT = 1e-9  # of the distance from the origin; below it doubles hold no shape
 
 
-def read_mesh(source: Path | bytes, limits: InputLimits | None = None, *, file_type: str | None = None) -> TriangleMesh:
-    """All triangles of a GLB, glTF, OBJ, PLY, STL or OFF, node transforms applied, in the file's units.
+def read_mesh(
+    source: Path | bytes, limits: InputLimits | None = None, *, file_type: str | None = None, beside: bool = False
+) -> TriangleMesh:
+    """All triangles of a mesh file, node transforms applied, in the file's units; `INPUTS` lists the formats.
 
     Vertices are float64 and each belongs to a face. The format is told by the content; `file_type`, or else the
-    path's ending, must not contradict it. No other file or address is ever opened.
+    path's ending, must not contradict it. No other file or address is ever opened, but with `beside` the buffers
+    of a glTF that lie in its folder or below.
 
     Raises:
         MeshError: another format, damaged, without triangles, flat to nothing, or with coordinates that are
@@ -28,7 +34,7 @@ def read_mesh(source: Path | bytes, limits: InputLimits | None = None, *, file_t
         LimitError: more bytes, vertices or faces than `limits` allow.
     """
     limits = limits or InputLimits()
-    return check_mesh(TriangleMesh.joined(_read(source, limits, file_type=file_type)), limits)
+    return check_mesh(TriangleMesh.joined(_read(source, limits, file_type=file_type, beside=beside)), limits)
 
 
 def read_parts(source: Path | bytes, limits: InputLimits | None = None) -> list[TriangleMesh]:
@@ -39,12 +45,20 @@ def read_parts(source: Path | bytes, limits: InputLimits | None = None) -> list[
     return [check_mesh(part, limits) for part in parts]
 
 
-def _read(source: Path | bytes, limits: InputLimits, *, file_type: str | None) -> list[TriangleMesh]:
+def _read(
+    source: Path | bytes, limits: InputLimits, *, file_type: str | None, beside: bool = False
+) -> list[TriangleMesh]:
     data = read_bytes(source, limits, field="mesh", refusal=MeshError)
     claimed = file_type or (source.suffix if isinstance(source, Path) else None)
     match mesh_format(data, claimed=claimed):
         case "glb" | "gltf":
-            return read_gltf(data, limits)
+            fetch = Folder(source.parent, limits) if beside and isinstance(source, Path) else None
+            return read_gltf(data, limits, fetch=fetch)
+        case "3mf":
+            return read_3mf(Archive(data, limits), limits)
+        case "zip":
+            document, within = gltf_in(Archive(data, limits))
+            return read_gltf(document, limits, fetch=within)
         case "obj":
             return [read_obj(data, limits)]
         case plain:

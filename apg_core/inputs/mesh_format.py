@@ -4,11 +4,13 @@ import re
 from typing import Literal, get_args
 
 from apg_core.errors import MeshError
+from apg_core.protocol.mode import INPUTS
 
-MeshFormat = Literal["glb", "gltf", "obj", "ply", "stl", "off"]
+MeshFormat = Literal["glb", "gltf", "obj", "ply", "stl", "off", "3mf", "zip"]
 FORMATS: tuple[MeshFormat, ...] = get_args(MeshFormat)
 
 STL_HEADER, STL_FACET = 84, 50  # bytes
+_DIRECTORY = 2**20 + 2**16  # at the end of a zip, where its names are
 _COMMENT = re.compile(rb"#[^\n]*")
 _OFF = re.compile(rb"\s*(?:ST)?C?N?OFF\b")
 _OBJ = re.compile(rb"^[ \t]*v[ \t]+[-+.\d]", re.MULTILINE)
@@ -27,7 +29,7 @@ def mesh_format(data: bytes, *, claimed: str | None) -> MeshFormat:
         if named in ("stl", "obj", "off"):  # formats without a signature: let the reader say what is wrong
             return named
         what = f"is called .{ending} and is of no known format" if ending else "is of no known format"
-        raise MeshError(f"the mesh file {what}; give one of {', '.join(FORMATS).upper()}", field="mesh")
+        raise MeshError(f"the mesh file {what}; give {INPUTS['mesh'].accepted}", field="mesh")
     if ending in FORMATS and ending != found:
         raise MeshError(
             f"the mesh file is called .{ending} but holds {found.upper()}; rename it to .{found}", field="mesh"
@@ -38,6 +40,8 @@ def mesh_format(data: bytes, *, claimed: str | None) -> MeshFormat:
 def _found_in(data: bytes) -> MeshFormat | None:
     if data.startswith(b"glTF"):
         return "glb"
+    if data.startswith((b"PK\3\4", b"PK\5\6")):
+        return "3mf" if b"[Content_Types].xml" in data[-_DIRECTORY:] else "zip"
     if data[:4] in (b"ply\n", b"ply\r"):
         return "ply"
     if len(data) >= STL_HEADER and len(data) == STL_HEADER + STL_FACET * stl_facets(data):

@@ -9,9 +9,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from apg_core.errors import InputError, LimitError
 from apg_core.inputs.limits import InputLimits, check_limit
+from apg_core.protocol.mode import INPUTS, InputName
 
-# First bytes of pictures that people send and that are not read here, to tell them what they have.
-_OTHER_KINDS = {
+# First bytes of files that people send as pictures, to tell them what they have.
+_KINDS = {
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
     b"GIF8": "GIF",
     b"BM": "BMP",
     b"II*\0": "TIFF",
@@ -26,35 +29,43 @@ _OTHER_KINDS = {
     b"\0\0\1\0": "ICO",
     b"glTF": "GLB",
 }
-# What Pillow's PNG, JPEG and WebP readers raise on damaged files, found by fuzzing them.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError)
+# What Pillow's readers of the accepted formats raise on damaged files, found by fuzzing them.
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError),
+    *(KeyError, IndexError, TypeError, AttributeError, RuntimeError),
+)
 
 
 def open_raster(
-    data: bytes, limits: InputLimits, *, formats: tuple[str, ...], field: str, refusal: type[InputError]
+    source: bytes | Image.Image, limits: InputLimits, *, field: InputName, refusal: type[InputError]
 ) -> Image.Image:
     """The first frame, decoded, turned upright by its EXIF orientation, in the file's own mode.
 
-    The pixel count is checked on the header, before anything is decoded.
+    A file must be of one of the formats that `INPUTS` lists for the field. The pixel count is checked on the
+    header, before anything is decoded.
 
     Raises:
         LimitError: more pixels than allowed.
         InputError: of type `refusal`; another format, damaged, or without pixels.
     """
-    names = ", ".join(formats)
+    kinds = INPUTS[field]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # oversize and odd metadata: checked below, or of no concern
-            image = Image.open(BytesIO(data), formats=formats)
+            image = source
+            if isinstance(image, bytes):
+                image = Image.open(BytesIO(image), formats=[name.upper() for name in kinds.formats])
             check_limit("pixels", image.width * image.height, limits.image_pixels, field=field)
             image.load()
             upright = ImageOps.exif_transpose(image)
     except Image.DecompressionBombError as error:
         raise LimitError(f"{error}; the limit is {limits.image_pixels:,} pixels", field=field) from error
     except UnidentifiedImageError as error:
-        kind = _other_kind(data)
+        kind = _kind(source) if isinstance(source, bytes) else None
+        if kind in kinds.formats:
+            raise refusal(f"the {field} is a damaged {kind} file; save it again", field=field) from error
         what = f"is a {kind} file" if kind else "is damaged or of another format"
-        raise refusal(f"the {field} {what}; give one of {names}", field=field) from error
+        raise refusal(f"the {field} {what}; give {kinds.accepted}", field=field) from error
     except _DAMAGE as error:
         raise refusal(f"the {field} is damaged: {error}; save it again", field=field) from error
     if 0 in upright.size:
@@ -62,7 +73,7 @@ def open_raster(
     return upright
 
 
-def _other_kind(data: bytes) -> str | None:
+def _kind(data: bytes) -> str | None:
     if data[4:8] == b"ftyp":
-        return "HEIC, AVIF or video"
-    return next((kind for magic, kind in _OTHER_KINDS.items() if data.startswith(magic)), None)
+        return "AVIF" if data[8:12] in (b"avif", b"avis") else "HEIC or video"
+    return next((kind for magic, kind in _KINDS.items() if data.startswith(magic)), None)

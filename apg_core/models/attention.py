@@ -1,6 +1,6 @@
 """The one attention class and the one transformer block that every network here is built of.
 
-Layout and order of operations: spec/models.md, "Attention (all of it)".
+Where they stand in the networks: docs/how-it-works.md, "Generation step by step".
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,7 @@
-"""Image features: DINOv2 with registers, its tokens before the final layer norm."""
+"""Image features: DINOv2 with registers, its tokens before the final layer norm.
+
+What they are for: docs/how-it-works.md, "Generation step by step".
+"""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,8 +1,8 @@
-"""The part denoiser: a diffusion transformer over latent tokens (spec/models.md, "DiT").
+"""The part denoiser: a diffusion transformer over latent tokens.
 
 It reads a noisy latent, a timestep, image features and slots of geometry latents, and predicts v. Everything that
 stays the same along a trajectory (keys and values of both contexts, the history's noise embedding) is a
-`DitContext`, computed once.
+`DitContext`, computed once. What it is given: docs/how-it-works.md, "Guidance" and "Generation step by step".
 """
 
 from collections.abc import Sequence

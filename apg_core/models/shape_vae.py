@@ -1,4 +1,7 @@
-"""The vector-set autoencoder: surface points to latent tokens, latent tokens to a field (spec/models.md, "VAE")."""
+"""The vector-set autoencoder: surface points to latent tokens, latent tokens to a field.
+
+What becomes of both: docs/how-it-works.md, "Field and surface".
+"""
 
 from dataclasses import dataclass
 

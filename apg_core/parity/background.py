@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from apg_core.models.background import BackgroundNet
-from apg_core.parity.case import SINGLE_PASS, CaseResult
+from apg_core.parity.case import SINGLE_PASS, CaseResult, tolerance_on
 
 BACKGROUND_CASES = "rmbg_cases.safetensors"
 NAME = "rmbg.alpha"
@@ -23,7 +23,9 @@ def background_result(path: Path | None, device: torch.device) -> CaseResult:
     net = BackgroundNet().eval()
     net.load_state_dict({key: _ruled(key, tensor) for key, tensor in net.state_dict().items()})
     computed = net.to(device)(tensors["rmbg.in.image"].to(device)).cpu()
-    return CaseResult(NAME, SINGLE_PASS, float((computed - tensors["rmbg.out.alpha"]).abs().max()))
+    return CaseResult(
+        NAME, tolerance_on(device, SINGLE_PASS), float((computed - tensors["rmbg.out.alpha"]).abs().max())
+    )
 
 
 def _ruled(key: str, tensor: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from apg_core.parity.folder import ParityFolder
 from apg_core.parity.single_pass import nothing_mean
@@ -23,7 +24,7 @@ class PreparedPicture:
     mask: str | None = None
     region: int = 0
 
-    def __call__(self, folder: ParityFolder) -> np.ndarray:
+    def __call__(self, folder: ParityFolder) -> Float[np.ndarray, "3 H W"]:
         return self.image(folder).transpose(2, 0, 1).astype(np.float64) / 255
 
     def image(self, folder: ParityFolder) -> RgbImage:
@@ -39,7 +40,7 @@ class PreparedPicture:
         return folder.extractor.extract([self.image(folder)])[0]
 
 
-def picture_features(folder: ParityFolder) -> np.ndarray:
+def picture_features(folder: ParityFolder) -> Float[np.ndarray, "1 T X"]:
     """Features of the picture."""
     return PreparedPicture().features(folder)[None]
 
@@ -52,7 +53,7 @@ class WholeOfPicture:
     steps: int = 10
     guidance: float = 7.0
 
-    def __call__(self, folder: ParityFolder) -> np.ndarray:
+    def __call__(self, folder: ParityFolder) -> LatentArray:
         return self.latent(folder) * folder.preset.latent_scale
 
     def latent(self, folder: ParityFolder) -> LatentArray:

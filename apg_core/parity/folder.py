@@ -19,6 +19,7 @@ from apg_core.presets.preset import WeightSource
 from apg_core.protocol.arrays import Image, Labels
 
 CASES_FILE = "cases.safetensors"
+NOISE_DEVICE = torch.device("cpu")  # where the noise of the known outputs was drawn
 WEIGHTS = {
     "dit": WeightSource(files=("dit.pth", "dit.safetensors")),
     "vae": WeightSource(files=("vae.pth", "vae.safetensors")),
@@ -87,4 +88,4 @@ class ParityFolder:
 
     @cached_property
     def sampler(self) -> PartSampler:
-        return self._loader.part_sampler(dropped=self.extractor.dropped())
+        return self._loader.part_sampler(dropped=self.extractor.dropped(), noise_device=NOISE_DEVICE)

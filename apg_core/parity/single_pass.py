@@ -4,36 +4,37 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from jaxtyping import Int
 
 from apg_core.geometry.farthest import farthest_points
 from apg_core.models.shape_vae import Posterior
 from apg_core.parity.folder import ParityFolder
+from apg_core.shapes import FieldValues, ImageTokens, Latents
 
 
 @torch.inference_mode()
-def image_features(folder: ParityFolder) -> Tensor:
+def image_features(folder: ParityFolder) -> ImageTokens:
     """Features of images in [0, 1]."""
     return folder.extractor.encoder(folder.tensor("dino.in.image01"))
 
 
-def surface_mean(folder: ParityFolder) -> Tensor:
+def surface_mean(folder: ParityFolder) -> Latents:
     """Mean of the posterior of a surface."""
     return _posterior(folder).mean
 
 
-def surface_log_variance(folder: ParityFolder) -> Tensor:
+def surface_log_variance(folder: ParityFolder) -> Latents:
     """Logarithm of that posterior's variance."""
     return _posterior(folder).log_variance
 
 
-def scaled_surface_mean(folder: ParityFolder) -> Tensor:
+def scaled_surface_mean(folder: ParityFolder) -> Latents:
     """That mean in the denoiser's scale."""
     return surface_mean(folder) * folder.preset.latent_scale
 
 
 @torch.inference_mode()
-def nothing_mean(folder: ParityFolder) -> Tensor:
+def nothing_mean(folder: ParityFolder) -> Latents:
     """Mean of the posterior of the all-zero surface, whose first points are its queries."""
     surface = torch.zeros(1, folder.preset.surface.points, 6, device=folder.device)
     queries = torch.arange(folder.preset.num_latents, device=folder.device)[None]
@@ -41,7 +42,7 @@ def nothing_mean(folder: ParityFolder) -> Tensor:
 
 
 @torch.inference_mode()
-def field(folder: ParityFolder) -> Tensor:
+def field(folder: ParityFolder) -> FieldValues:
     """Field of a latent, positive inside."""
     return folder.vae.decode(folder.tensor("vae.in.latent"), folder.tensor("vae.in.queries"))
 
@@ -54,7 +55,7 @@ class Denoised:
     sigma: bool = False
 
     @torch.inference_mode()
-    def __call__(self, folder: ParityFolder) -> Tensor:
+    def __call__(self, folder: ParityFolder) -> Latents:
         geometry = folder.tensor("dit.in.geometry")[:, : self.slots]
         sigma = folder.tensor("dit.in.sigma") if self.sigma else None
         context = folder.denoiser.context(folder.tensor("dit.in.image"), geometry, sigma)
@@ -68,7 +69,7 @@ class FarthestPoints:
     start: int
     count: int
 
-    def __call__(self, folder: ParityFolder) -> np.ndarray:
+    def __call__(self, folder: ParityFolder) -> Int[np.ndarray, " N"]:
         return farthest_points(folder.tensor("fps.in.points").cpu().numpy(), self.count, start_idx=self.start)
 
 

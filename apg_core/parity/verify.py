@@ -1,6 +1,7 @@
 """Runs every case of a parity folder: the same weights and inputs, known outputs."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -23,9 +24,22 @@ def verify(folder: Path, *, device: torch.device) -> Iterator[CaseResult]:
     background = [path for path in (folder / BACKGROUND_CASES, folder.parent / BACKGROUND_CASES) if path.is_file()]
     if not folders and not background:
         raise PresetError(f"no parity cases in {folder}: expected config.yaml with cases.safetensors, in it or below")
-    for path in folders:
-        yield from _results(ParityFolder(path, device))
-    yield background_result(background[0] if background else None, device)
+    with _whole_fp32():
+        for path in folders:
+            yield from _results(ParityFolder(path, device))
+        yield background_result(background[0] if background else None, device)
+
+
+@contextmanager
+def _whole_fp32() -> Iterator[None]:
+    """Products in fp32 with all of its digits: a GPU may round them to ten bits (TF32) otherwise."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
 
 
 def _results(folder: ParityFolder) -> Iterator[CaseResult]:

@@ -83,7 +83,7 @@ def _request(brief: Brief, attempt: Attempt, conditions: Conditions) -> LatentRe
     options, seen = brief.options, conditions.seen
     return LatentRequest(
         features=seen.features,
-        region_features=None if attempt.label is None else seen.regions[attempt.turn],
+        region_features=seen.regions[attempt.turn] if seen.regions else None,
         geometry=Geometry(conditions.whole, conditions.history, _history_noise(brief, attempt, conditions)),
         guidance=brief.preset.part_guidance(brief.prompt.mode, options),
         seed=attempt.seed,

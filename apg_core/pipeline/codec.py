@@ -67,7 +67,7 @@ class ShapeCodec:
     def _field(self, latent: LatentArray) -> Field:
         context = self._vae.field_context(torch.tensor(latent, device=self._device)[None])
 
-        def field(queries: np.ndarray) -> np.ndarray:
+        def field(queries: Float[np.ndarray, "Q 3"]) -> Float[np.ndarray, " Q"]:
             padded = F.pad(torch.tensor(queries, device=self._device), (0, 0, 0, -len(queries) % QUERIES_MULTIPLE))
             chunks = torch.split(padded, self._queries_at_once)
             values = torch.cat([self._vae.field(context, chunk[None])[0].float() for chunk in chunks])

@@ -51,7 +51,6 @@ async def generate(brief: Brief, resume: Resume | None = None) -> Ending:
     Raises:
         InputError: the prompt cannot be used.
         SamplingError: the network's output is not finite.
-        GenerationCancelled: a stage was told to stop.
     """
     resume = resume or Resume()
     seen = await see(brief) if resume.seen is None else resume.seen

@@ -22,7 +22,8 @@ from apg_core.presets.preset import Precision
 from apg_core.presets.published import RELEASE_FILES
 from apg_core.presets.weights import CHECKPOINTS, find_weights, is_other_file, sha256_of
 from apg_core.protocol.arrays import FeatureArray, Image
-from apg_core.protocol.manifest import InputEntry, Provenance
+from apg_core.protocol.manifest import Provenance
+from apg_core.protocol.mode import InputEntry
 
 log = logging.getLogger(__name__)
 
@@ -103,10 +104,13 @@ class ModelLoader:
             lambda: NeuralBackgroundRemover(self._load("background", BackgroundNet, dtype=torch.float32), self.device)
         )
 
-    def part_sampler(self, *, dropped: FeatureArray | None = None) -> PartSampler:
-        """The sampling stage; `dropped` are the features of no image, where the caller has them already.
+    def part_sampler(
+        self, *, dropped: FeatureArray | None = None, noise_device: torch.device | None = None
+    ) -> PartSampler:
+        """The sampling stage; noise is drawn on the sampling device where no other is named.
 
-        They are a constant: the encoder is loaded for them, and let go.
+        `dropped` are the features of no image, where the caller has them already. They are a constant: the encoder is
+        loaded for them, and let go.
         """
         if dropped is None:
             dropped = FeatureExtractor(self.image_encoder()).dropped()
@@ -116,6 +120,7 @@ class ModelLoader:
             latent_scale=self.preset.latent_scale,
             num_latents=self.preset.num_latents,
             dropped=dropped,
+            noise_device=noise_device,
         )
 
     def provenance(self, inputs: Mapping[str, InputEntry]) -> Provenance:

@@ -3,11 +3,10 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import trimesh
 
 from apg_core.inputs import InputLimits
-from apg_core.inputs.prompt import Source, input_entries, read_prompt
+from apg_core.inputs.prompt import ImageSource, MaskSource, MeshSource, Source, input_entries, read_prompt
 from apg_core.output import OutputFolder
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.finishing import MANIFEST_FILE, draft_file, finish, output_files
@@ -17,9 +16,9 @@ from apg_core.pipeline.stages import OnStep
 from apg_core.progress import Progress, Silent, on_terminal
 from apg_core.protocol.arrays import LatentArray, RgbImage
 from apg_core.protocol.manifest import AcceptedPart, FailedRegion, Manifest, Provenance
-from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.mode import InputName
 from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.prompt import InputName, Prompt
+from apg_core.protocol.prompt import Prompt
 from apg_core.protocol.stage import Stage
 
 __all__ = [
@@ -33,10 +32,6 @@ __all__ = [
     "generate_parts",
     "load_pipeline",
 ]
-
-ImageSource = Path | str | np.ndarray
-MeshSource = Path | str | TriangleMesh
-MaskSource = Path | str | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +124,7 @@ def generate_parts(
     complete = pipeline.preset.complete(options or GenerationOptions())
     given: dict[InputName, Source | None] = {"image": image, "mesh": mesh, "mask": mask}
     sources = {name: source for name, source in given.items() if source is not None}
-    prompt = read_prompt(sources, limits or InputLimits())
+    prompt = read_prompt(sources, limits or InputLimits(), beside=True)
     provenance = replace(pipeline.provenance, inputs=input_entries(sources))
     folder = None if output_dir is None else OutputFolder(Path(output_dir))
     if folder is not None:

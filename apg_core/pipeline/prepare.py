@@ -6,7 +6,7 @@ Features are made elsewhere.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from PIL import Image
 
 from apg_core.errors import MaskError
@@ -49,12 +49,14 @@ def foreground_box(rgba: RgbaImage) -> CropBox:
     return whole if box.left >= box.right or box.top >= box.bottom else box
 
 
-def prepare_whole(rgba: RgbaImage, size: int) -> RgbImage:
+def prepare_whole(rgba: RgbaImage, size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
     """The object on white, cropped, `size` pixels an edge; a crop that is not square is stretched."""
     return _resized(_on_white(foreground_box(rgba).crop(rgba)), size)
 
 
-def prepare_region(rgba: RgbaImage, labels: Labels, label: int, size: int) -> RgbImage:
+def prepare_region(
+    rgba: RgbaImage, labels: Int[np.ndarray, "h w"], label: int, size: int
+) -> UInt8[np.ndarray, "{size} {size} 3"]:
     """One mask region of the object on white, in the same crop as `prepare_whole`.
 
     Raises:
@@ -73,7 +75,7 @@ def prepare_region(rgba: RgbaImage, labels: Labels, label: int, size: int) -> Rg
     return _resized(on_white, size)
 
 
-def align_mask(labels: Labels, shape: tuple[int, ...]) -> Labels:
+def align_mask(labels: Labels, shape: tuple[int, ...]) -> Int[np.ndarray, "{shape[0]} {shape[1]}"]:
     """The mask at the image's (rows, columns), each pixel the nearest label."""
     rows, columns = (
         ((np.arange(wanted) + 0.5) * (given / wanted)).astype(int)
@@ -96,5 +98,5 @@ def _on_white(rgba: RgbaImage) -> RgbImage:
     return _ON_WHITE[rgba[..., 3:], rgba[..., :3]]
 
 
-def _resized(image: RgbImage, size: int) -> RgbImage:
+def _resized(image: RgbImage, size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
     return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC))

@@ -1,9 +1,10 @@
 """The stage that samples latents: from requests in numpy to trajectories on the denoiser's device, and back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from apg_core.diffusion.guidance import GuidedInput, part_rows, whole_rows
@@ -29,11 +30,13 @@ class PartSampler:
         latent_scale: float,
         num_latents: int,
         dropped: FeatureArray,
+        noise_device: torch.device | None = None,
     ) -> None:
         self.denoiser = denoiser
         self._schedule = schedule
         self._latent_scale = latent_scale
         self._device = denoiser.proj_in.weight.device
+        self._noise_device = noise_device
         self._dropped = self._tensor(dropped)
         self._zero_slot = torch.zeros(num_latents, denoiser.config.latent_channels, device=self._device)
 
@@ -42,26 +45,23 @@ class PartSampler:
         request: LatentRequest,
         *,
         on_step: StepCallback | None = None,
-        cancelled: Callable[[], bool] | None = None,
     ) -> LatentArray:
         """The latent in VAE scale, of a trajectory that runs alone.
 
         Raises:
-            GenerationCancelled: `cancelled` said so before a step.
             SamplingError: the network's output is not finite.
         """
-        return self.sample_together([request], on_step=on_step, cancelled=cancelled)[0]
+        return self.sample_together([request], on_step=on_step)[0]
 
     def sample_together(
         self,
         requests: Sequence[LatentRequest],
         *,
         on_step: StepCallback | None = None,
-        cancelled: Callable[[], bool] | None = None,
     ) -> list[LatentArray]:
         """The latent of each request, of trajectories that share their steps; errors are those of `sample`."""
         trajectories = [self.trajectory(request) for request in requests]
-        run_together(self.denoiser, trajectories, on_step=on_step, cancelled=cancelled)
+        run_together(self.denoiser, trajectories, on_step=on_step)
         return [self.latent_of(trajectory) for trajectory in trajectories]
 
     def trajectory(self, request: LatentRequest) -> Trajectory:
@@ -75,6 +75,7 @@ class PartSampler:
             steps=request.steps,
             seed=request.seed,
             sigma_floor=request.sigma_floor,
+            noise_device=self._noise_device,
         )
 
     def latent_of(self, trajectory: Trajectory) -> LatentArray:
@@ -105,13 +106,13 @@ class PartSampler:
             torch.stack(images), torch.stack([zero, torch.stack([whole, history])]), part_rows(scales), sigma
         )
 
-    def _noised(self, history: Tensor, noise: HistoryNoise) -> Tensor:
+    def _noised(self, history: Float[Tensor, "N C"], noise: HistoryNoise) -> Float[Tensor, "N C"]:
         return (1 - noise.sigma) * history + noise.sigma * self._tensor(noise.noise)
 
-    def _tensor(self, array: np.ndarray) -> Tensor:
+    def _tensor(self, array: Float[np.ndarray, "*shape"]) -> Float[Tensor, "*shape"]:
         # A copy: arrays from another process are read-only, and torch wants to own what it wraps.
         return torch.tensor(array, dtype=torch.float32, device=self._device)
 
     @staticmethod
-    def _doubled(features: Tensor) -> Tensor:
+    def _doubled(features: Float[Tensor, "T X"]) -> Float[Tensor, "T XX"]:
         return torch.cat([features, features], dim=-1)

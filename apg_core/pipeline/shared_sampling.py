@@ -12,7 +12,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from apg_core.diffusion.trajectories import Trajectory, TrajectoryBatch
-from apg_core.errors import GenerationCancelled, SamplingError
+from apg_core.errors import SamplingError
 from apg_core.pipeline.sampling import PartSampler
 from apg_core.pipeline.stages import LatentRequest, OnStep
 from apg_core.protocol.arrays import LatentArray
@@ -25,7 +25,6 @@ Result = TypeVar("Result")
 class _Member:
     trajectory: Trajectory
     on_step: OnStep | None
-    cancelled: Callable[[], bool] | None
     ended: asyncio.Future[None]
 
 
@@ -58,15 +57,13 @@ class SharedSampler:
         request: LatentRequest,
         *,
         on_step: OnStep | None = None,
-        cancelled: Callable[[], bool] | None = None,
     ) -> LatentArray:
         """The latent in VAE scale: what `PartSampler.sample` gives, up to rounding.
 
-        `on_step` hears (steps taken, steps in all) on the event loop; `cancelled` is asked there before every step.
-        Cancelling the awaiting task ends the trajectory before its next step too.
+        `on_step` hears (steps taken, steps in all) on the event loop. Cancelling the awaiting task ends the trajectory
+        before its next step.
 
         Raises:
-            GenerationCancelled: `cancelled` said so.
             SamplingError: the network's output is not finite; the others go on.
         """
         async with self._door:  # only the first in line holds a context in memory while it waits for room
@@ -74,7 +71,7 @@ class SharedSampler:
             while self._rows and self._rows + trajectory.rows > self._max_rows:
                 self._left.clear()
                 await self._left.wait()
-            member = _Member(trajectory, on_step, cancelled, asyncio.get_running_loop().create_future())
+            member = _Member(trajectory, on_step, asyncio.get_running_loop().create_future())
             if not trajectory.done:
                 self._arrived.append(member)
                 self._rows += trajectory.rows
@@ -132,14 +129,9 @@ class SharedSampler:
 
     def _leave_cancelled(self) -> None:
         for trajectory, member in list(self._members.items()):
-            asked = member.cancelled is not None and member.cancelled()
-            if not asked and not member.ended.cancelled():
-                continue
-            self._batch.leave(trajectory)
-            self._forget(trajectory)
-            if not member.ended.done():
-                at = f"step {trajectory.position} of {trajectory.steps}"
-                member.ended.set_exception(GenerationCancelled(f"cancelled at {at}"))
+            if member.ended.cancelled():
+                self._batch.leave(trajectory)
+                self._forget(trajectory)
 
     def _tell(self, ended: dict[Trajectory, SamplingError | None]) -> None:
         for trajectory, member in list(self._members.items()):

@@ -10,9 +10,9 @@ from apg_core.models.part_dit import PartDitConfig
 from apg_core.models.shape_vae import ShapeVaeConfig
 from apg_core.presets import published
 from apg_core.presets.preset import Preset, WeightSource
-from apg_core.presets.sections import Conditioner, PresetFile
+from apg_core.presets.sections import Conditioner, Dit, PresetFile, Vae
+from apg_core.protocol.mode import Mode
 from apg_core.protocol.options import GenerationOptions, GuidanceScales
-from apg_core.protocol.prompt import Mode
 
 Value = TypeVar("Value")
 
@@ -38,22 +38,8 @@ def assemble(file: PresetFile, *, name: str, reference: str, roots: tuple[Path, 
         description=own.description or f"A config file of {dit.num_latents} latent tokens.",
         licence=own.licence,
         roots=roots,
-        dit=PartDitConfig(
-            latent_channels=dit.in_channels,
-            width=dit.width,
-            num_layers=dit.num_layers,
-            num_attention_heads=dit.num_attention_heads,
-            image_width=dit.cross_attention_dim,
-            token_cross_attention_layer=dit.token_cross_attention_layer,
-        ),
-        vae=ShapeVaeConfig(
-            latent_channels=vae.latent_channels,
-            num_attention_heads=vae.num_attention_heads,
-            encoder_width=vae.encoder_width,
-            decoder_width=vae.width_decoder,
-            num_layers_encoder=vae.num_layers_encoder,
-            num_layers_decoder=vae.num_layers_decoder,
-        ),
+        dit=_denoiser(dit),
+        vae=_autoencoder(vae),
         image_encoder=encoder,
         schedule=file.scheduler,
         latent_scale=dit.scale_factor,
@@ -71,6 +57,28 @@ def assemble(file: PresetFile, *, name: str, reference: str, roots: tuple[Path, 
         weights=weights,
         background=own.background,
         random_seed=own.random_seed,
+    )
+
+
+def _denoiser(dit: Dit) -> PartDitConfig:
+    return PartDitConfig(
+        latent_channels=dit.in_channels,
+        width=dit.width,
+        num_layers=dit.num_layers,
+        num_attention_heads=dit.num_attention_heads,
+        image_width=dit.cross_attention_dim,
+        token_cross_attention_layer=dit.token_cross_attention_layer,
+    )
+
+
+def _autoencoder(vae: Vae) -> ShapeVaeConfig:
+    return ShapeVaeConfig(
+        latent_channels=vae.latent_channels,
+        num_attention_heads=vae.num_attention_heads,
+        encoder_width=vae.encoder_width,
+        decoder_width=vae.width_decoder,
+        num_layers_encoder=vae.num_layers_encoder,
+        num_layers_decoder=vae.num_layers_decoder,
     )
 
 
@@ -161,15 +169,13 @@ def _weights(file: PresetFile) -> dict[str, WeightSource]:
             licence=published.BACKGROUND_LICENCE,
         ),
     }
-    trained_for = {name: latents for latents, name in published.DENOISERS.items()}
-    name = sources["dit"].files[0] if sources["dit"].files else ""
-    if file.dit.num_latents in published.DENOISERS and trained_for.get(name, file.dit.num_latents) != (
-        file.dit.num_latents
-    ):
-        raise ValueError(
-            f"dit.checkpoint_path names {name}, the published weights of {trained_for[name]} latents, "
-            f"and dit.num_latents is {file.dit.num_latents}; take {published.DENOISERS[file.dit.num_latents]}"
-        )
+    right = published.DENOISERS.get(file.dit.num_latents)
+    for latents, name in published.DENOISERS.items():
+        if right not in (None, name) and sources["dit"].files == (name,):
+            raise ValueError(
+                f"dit.checkpoint_path names {name}, the published weights of {latents} latents, "
+                f"and dit.num_latents is {file.dit.num_latents}; take {right}"
+            )
     return sources
 
 

@@ -11,11 +11,11 @@ from apg_core.models.image_encoder import ImageEncoderConfig
 from apg_core.models.part_dit import PartDitConfig
 from apg_core.models.shape_vae import ShapeVaeConfig
 from apg_core.presets.sections import Background, FloatPrecision
+from apg_core.protocol.mode import MODES, Mode
 from apg_core.protocol.options import GenerationOptions, GuidanceOptions, GuidanceScales
-from apg_core.protocol.prompt import Mode
 
 Precision = Literal["fp32", "bf16", "fp16"]
-MASK_MODES: frozenset[Mode] = frozenset({"image_mask", "image_mesh_mask"})
+MASK_MODES: frozenset[Mode] = frozenset(mode for inputs, mode in MODES.items() if "mask" in inputs)
 _ON_A_GPU: dict[FloatPrecision, Precision] = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 
 

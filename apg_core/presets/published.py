@@ -1,9 +1,12 @@
-"""What the published release fixes outside its config files: guidance, sizes of DINOv2, and where its weights are."""
+"""What the published release fixes outside its config files: guidance, sizes of DINOv2, and where its weights are.
+
+The scales as a table: docs/how-it-works.md, "Guidance".
+"""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from apg_core.protocol.prompt import Mode
+from apg_core.protocol.mode import Mode
 
 RELEASE = "facebook/autopartgen"
 RELEASE_LICENCE = "FAIR Noncommercial Research License"

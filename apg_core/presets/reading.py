@@ -12,10 +12,10 @@ from apg_core.presets.assembly import assemble
 from apg_core.presets.config_file import Content, read_config, unread_keys
 from apg_core.presets.preset import Preset
 from apg_core.presets.sections import PresetFile
+from apg_core.protocol.options import DEFAULT_PRESET as DEFAULT_PRESET
 
 log = logging.getLogger(__name__)
 
-DEFAULT_PRESET = "tiny"
 PRESET_FILE = "preset.yaml"
 HERE = Path(__file__).parent
 NAMED_PROBLEMS = 5  # how many refused keys an error names

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from apg_core.diffusion.schedule import Schedule
 from apg_core.models.image_encoder import NormOut
 from apg_core.presets.published import ImageModel
-from apg_core.protocol.prompt import Mode
+from apg_core.protocol.mode import Mode
 
 Background = Literal["rmbg", "plain", "auto"]
 FloatPrecision = Literal["bfloat16", "float16", "float32"]

@@ -5,8 +5,6 @@ from jaxtyping import Float, Int, UInt8
 
 LatentArray = Float[np.ndarray, "N C"]
 FeatureArray = Float[np.ndarray, "T X"]
-SurfaceArray = Float[np.ndarray, "P 6"]
-VertexArray = Float[np.ndarray, "V 3"]
 FaceArray = Int[np.ndarray, "F 3"]
 RgbImage = UInt8[np.ndarray, "H W 3"]
 RgbaImage = UInt8[np.ndarray, "H W 4"]

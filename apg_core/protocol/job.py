@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from apg_core.errors import ApgError
-from apg_core.protocol.mode import Mode
+from apg_core.protocol.mode import InputEntry, Mode
 from apg_core.protocol.stage import Stage
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -112,6 +112,10 @@ class Job(_Value):
     """How many times a runner has taken it up."""
     seed: int
     mode: Mode
+    options: dict[str, bool | int | float | str | None] = {}
+    """All generation options as the job was queued with them, the preset's defaults among them."""
+    inputs: dict[str, InputEntry] = {}
+    """Its input files by kind."""
     stop_reason: str | None
     """Why generation ended, once it has."""
     artifacts: list[Artifact]

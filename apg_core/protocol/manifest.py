@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.prompt import Mode
+from apg_core.protocol.mode import InputEntry, Mode
 
 
 class StopReason(StrEnum):
@@ -76,15 +76,6 @@ class PartEntry(PartFacts):
     mesh: MeshFacts
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
-
-
-class InputEntry(BaseModel):
-    """One input file as the manifest lists it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)

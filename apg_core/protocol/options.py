@@ -25,6 +25,9 @@ from pydantic import (
 from apg_core.errors import OptionError
 from apg_core.protocol.backends import AUTO, isosurface_choices
 
+DEFAULT_PRESET = "tiny"
+DEFAULT_CONFIG = DEFAULT_PRESET
+"""The published release's name for what is loaded where nothing is named."""
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Scale = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 
@@ -44,7 +47,12 @@ IsosurfaceBackend = Annotated[str, AfterValidator(_one_of_the_backends), Field(j
 
 
 def _or_off(faces: object) -> object:
-    return 0 if faces is None or (isinstance(faces, int) and faces < 0) else faces
+    if faces is None or (isinstance(faces, str) and faces.lower() == "none"):
+        return 0
+    try:
+        return max(0, int(faces))  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        return faces
 
 
 class _Options(BaseModel):
@@ -145,6 +153,8 @@ class CleanupOptions(_Options):
     """Quadric simplification above this many faces; 0, less or null turns it off."""
     simplify_aggressiveness: Annotated[float, Field(ge=0, le=10)] = 1.0
     """How hard the simplifier pushes towards the target, in its own unit."""
+    floater_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """Share of a part's area below which a component of it is a floater."""
     fit_to_mesh: bool = False
     """Where a mesh is given: at the end, fit the parts to it. What sticks out is cut off, and what no part has goes to
     the nearest."""

@@ -11,7 +11,7 @@ from httpx_sse import aconnect_sse
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus
 from clients.async_jobs import AsyncJobs
 from clients.http.calls import STREAM_TIMEOUT, TIMEOUT, Call, Calls, Flow, Result, headers_of
-from clients.http.retries import RETRIES, Outcome
+from clients.http.retries import RETRIES, Reply
 from clients.submission import Inputs
 
 
@@ -63,15 +63,15 @@ class AsyncAutoPartGenClient(AsyncJobs):
         following = self._calls.follow(job_id, after=after)
         while True:
             call = following.call
-            outcome: Outcome
+            reply: Reply
             await asyncio.sleep(call.delay)
             try:
                 async with aconnect_sse(
                     self._http, call.method, call.path, headers=dict(call.headers), timeout=STREAM_TIMEOUT
                 ) as stream:
-                    outcome = stream.response
-                    if outcome.is_error:
-                        await outcome.aread()
+                    reply = stream.response
+                    if reply.is_error:
+                        await reply.aread()
                     else:
                         async for sent in stream.aiter_sse():
                             if (event := following.hear(sent)) is not None:
@@ -79,8 +79,8 @@ class AsyncAutoPartGenClient(AsyncJobs):
                             if following.ended:
                                 return
             except httpx.TransportError as error:
-                outcome = error
-            following.break_off(outcome)
+                reply = error
+            following.break_off(reply)
 
     async def _run(self, flow: Flow[Result]) -> Result:
         try:
@@ -91,7 +91,7 @@ class AsyncAutoPartGenClient(AsyncJobs):
             result: Result = ended.value
             return result
 
-    async def _send(self, call: Call) -> Outcome:
+    async def _send(self, call: Call) -> Reply:
         await asyncio.sleep(call.delay)
         try:
             return await self._http.send(call.request(self._http))

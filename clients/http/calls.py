@@ -12,7 +12,7 @@ import httpx
 from httpx_sse import ServerSentEvent
 
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus, ProblemError
-from clients.http.retries import Outcome, Retries
+from clients.http.retries import Reply, Retries
 from clients.submission import Inputs, Submission
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
@@ -44,7 +44,7 @@ class Call:
 
 
 Result = TypeVar("Result")
-Flow: TypeAlias = Generator[Call, Outcome, Result]
+Flow: TypeAlias = Generator[Call, Reply, Result]
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,10 @@ class Calls:
     def _answer(self, call: Call) -> Flow[httpx.Response]:
         retries = Retries(self.attempts, service=self.service)
         while True:
-            outcome = yield call
-            if isinstance(outcome, httpx.Response) and not outcome.is_error:
-                return outcome
-            call = replace(call, delay=retries.delay_after(outcome))
+            reply = yield call
+            if isinstance(reply, httpx.Response) and not reply.is_error:
+                return reply
+            call = replace(call, delay=retries.delay_after(reply))
 
 
 class Following:
@@ -134,11 +134,11 @@ class Following:
         self._retries.reset()
         return event
 
-    def break_off(self, outcome: Outcome) -> None:
+    def break_off(self, reply: Reply) -> None:
         """The stream was refused, broke, or ended before the job did; raises if there is no going on."""
-        if isinstance(outcome, httpx.Response) and not outcome.is_error:
-            outcome = httpx.ReadError("the event stream ended early")
-        self._delay = self._retries.delay_after(outcome)
+        if isinstance(reply, httpx.Response) and not reply.is_error:
+            reply = httpx.ReadError("the event stream ended early")
+        self._delay = self._retries.delay_after(reply)
 
 
 def headers_of(api_key: str | None) -> dict[str, str]:

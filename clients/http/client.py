@@ -15,7 +15,7 @@ from clients.async_jobs import OnEvent
 from clients.errors import WaitTimeoutError
 from clients.files import wanted, write_artifact
 from clients.http.calls import STREAM_TIMEOUT, TIMEOUT, Call, Calls, Flow, Result, headers_of
-from clients.http.retries import RETRIES, Outcome
+from clients.http.retries import RETRIES, Reply
 from clients.submission import Inputs
 
 
@@ -108,16 +108,16 @@ class AutoPartGenClient:
         following = self._calls.follow(job_id, after=after)
         while True:
             call = following.call
-            outcome: Outcome
+            reply: Reply
             time.sleep(call.delay)
             try:
                 with connect_sse(
                     self._http, call.method, call.path, headers=dict(call.headers), timeout=STREAM_TIMEOUT
                 ) as stream:
-                    outcome = stream.response
-                    outcome.stream = _Until(deadline, outcome)
-                    if outcome.is_error:
-                        outcome.read()
+                    reply = stream.response
+                    reply.stream = _Until(deadline, reply)
+                    if reply.is_error:
+                        reply.read()
                     else:
                         for sent in stream.iter_sse():
                             if (event := following.hear(sent)) is not None:
@@ -125,8 +125,8 @@ class AutoPartGenClient:
                             if following.ended:
                                 return
             except httpx.TransportError as error:
-                outcome = error
-            following.break_off(outcome)
+                reply = error
+            following.break_off(reply)
 
     def _run(self, flow: Flow[Result]) -> Result:
         try:
@@ -137,7 +137,7 @@ class AutoPartGenClient:
             result: Result = ended.value
             return result
 
-    def _send(self, call: Call) -> Outcome:
+    def _send(self, call: Call) -> Reply:
         time.sleep(call.delay)
         try:
             return self._http.send(call.request(self._http))

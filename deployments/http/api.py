@@ -7,11 +7,11 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from deployments.http import files, jobs, problems, status, submissions
+from deployments.http import artifacts, documentation, failures, jobs, status, submissions
+from deployments.http.description import completed
 from deployments.http.request_ids import RequestIds
 from deployments.http.service import Service
 
-_OPEN = ("/health/", "/v2/health/")
 _DESCRIPTION = (
     "Give one object as an image, a mesh, an indexed part mask or a mix of these; get its parts as meshes, one after "
     "the other. Work is done by *jobs*: submit one, follow its events, fetch its artifacts. Every failure is "
@@ -24,38 +24,30 @@ def build_api(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with service.decoder:
+        async with service.desk.decoder:
             yield
 
-    api = FastAPI(title="AutoPartGen", version=version("autopartgen-ray"), description=_DESCRIPTION, lifespan=lifespan)
+    api = FastAPI(
+        title="AutoPartGen",
+        version=version("autopartgen-ray"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
+        docs_url=None,  # FastAPI's own pages fetch their files from the internet
+        redoc_url=None,
+    )
     api.state.service = service
-    problems.install(api, retry_after_seconds=service.limits.retry_after_seconds)
-    for module in (submissions, jobs, files, status):
+    failures.install(api, retry_after_seconds=service.desk.limits.retry_after_seconds)
+    for module in (submissions, jobs, artifacts, status, documentation):
         api.include_router(module.router)
+    api.mount(documentation.ASSETS, documentation.assets())
     api.add_middleware(RequestIds, echo=service.echo_request_ids)
     described = api.openapi
 
     def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:
-            api.openapi_schema = _completed(described(), needs_key=service.keys is not None)
+            api.openapi_schema = completed(described(), service)
         return api.openapi_schema
 
     api.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
     return api
-
-
-def _completed(schema: dict[str, Any], *, needs_key: bool) -> dict[str, Any]:
-    if not needs_key:
-        for path in schema["paths"].values():
-            for operation in path.values():
-                operation["responses"].pop("401", None)
-        return schema
-    schema["components"]["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer"},
-        "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-    }
-    for path, operations in schema["paths"].items():
-        if not path.startswith(_OPEN):
-            for operation in operations.values():
-                operation["security"] = [{"bearer": []}, {"apiKey": []}]
-    return schema

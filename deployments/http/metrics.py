@@ -1,28 +1,30 @@
 """The totals of the job store in Prometheus' text format."""
 
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from apg_core.protocol.job import JobStatus
-from deployments.jobs.tallies import PARTS_BOUNDS, SECONDS_BOUNDS, Readings
+from deployments.stores.jobs import tallies
+from deployments.stores.jobs.tallies import Histogram, Readings, Total
 
 _COUNTERS = {
-    "submitted": ("apg_jobs_submitted", "Jobs that were accepted", "mode"),
-    "finished": ("apg_jobs_finished", "Jobs that ended", "outcome"),
-    "taken_over": ("apg_jobs_taken_over", "Jobs that a runner took up after another one was lost", None),
-    "retried": ("apg_stages_retried", "Stages done again because their replica was lost", "stage"),
-    "attempts": ("apg_part_attempts", "Attempts at a part, by how they came out", "outcome"),
+    Total.SUBMITTED: ("apg_jobs_submitted", "Jobs that were accepted", "mode"),
+    Total.FINISHED: ("apg_jobs_finished", "Jobs that ended", "outcome"),
+    Total.TAKEN_OVER: ("apg_jobs_taken_over", "Jobs that a runner took up after another one was lost", None),
+    Total.RETRIED: ("apg_stages_retried", "Stages done again because their replica was lost", "stage"),
+    Total.ATTEMPTS: ("apg_part_attempts", "Attempts at a part, by how they came out", "outcome"),
 }
 _HISTOGRAMS = {
-    "queue_seconds": ("apg_queue_seconds", "Time from submission to the first runner", SECONDS_BOUNDS, None),
-    "job_seconds": ("apg_job_seconds", "Time from submission to the end", SECONDS_BOUNDS, None),
-    "stage_seconds": ("apg_stage_seconds", "Time that a job spent in a stage", SECONDS_BOUNDS, "stage"),
-    "job_parts": ("apg_job_parts", "Parts of a job", PARTS_BOUNDS, None),
-    "job_attempts": ("apg_job_attempts", "Runners that took up a job", PARTS_BOUNDS, None),
+    tallies.QUEUE_SECONDS: ("apg_queue_seconds", "Time from submission to the first runner", None),
+    tallies.JOB_SECONDS: ("apg_job_seconds", "Time from submission to the end", None),
+    tallies.STAGE_SECONDS: ("apg_stage_seconds", "Time that a job spent in a stage", "stage"),
+    tallies.JOB_PARTS: ("apg_job_parts", "Parts of a job", None),
+    tallies.JOB_RUNS: ("apg_job_attempts", "Runners that took up a job", None),
 }
 
 
@@ -38,14 +40,19 @@ class _Totals(Collector):
         self._readings = readings
 
     def collect(self) -> Iterator[Metric]:
-        for name, (metric, text, label) in _COUNTERS.items():
-            counter = CounterMetricFamily(metric, text, labels=[label] if label else [])
-            totals = self._readings.totals.get(name, {})
-            for value, total in (totals or ({} if label else {"": 0.0})).items():
-                counter.add_metric([value] if label else [], total)
+        for total, (name, text, label) in _COUNTERS.items():
+            counter = CounterMetricFamily(name, text, labels=[label] if label else [])
+            counts = self._readings.totals.get(total, {})
+            for value, count in (counts or ({} if label else {"": 0.0})).items():
+                counter.add_metric([value] if label else [], count)
             yield counter
-        for name, (metric, text, bounds, label) in _HISTOGRAMS.items():
-            yield _histogram(metric, text, bounds, label, self._readings.totals.get(name, {}))
+        for measure, (name, text, label) in _HISTOGRAMS.items():
+            family = HistogramMetricFamily(name, text, labels=[label] if label else [])
+            observed = self._readings.histograms.get(measure.name, {})
+            for value, histogram in (observed or ({} if label else {"": Histogram(measure)})).items():
+                buckets = [(_bound(bound), count) for bound, count in histogram.cumulative()]
+                family.add_metric([value] if label else [], buckets, histogram.sum)
+            yield family
         jobs = GaugeMetricFamily("apg_jobs", "Jobs in the store", labels=["status"])
         for status in JobStatus:
             jobs.add_metric([status], self._readings.by_status.get(status, 0))
@@ -55,16 +62,5 @@ class _Totals(Collector):
         yield GaugeMetricFamily("apg_queue_oldest_seconds", "How long the oldest queued job has waited", value=waiting)
 
 
-def _histogram(
-    metric: str, text: str, bounds: tuple[float, ...], label: str | None, totals: Mapping[str, float]
-) -> Metric:
-    family = HistogramMetricFamily(metric, text, labels=[label] if label else [])
-    values = sorted({key.rpartition("|")[0] for key in totals}) if label else [""]
-    for value in values:
-        prefix = f"{value}|" if value else ""
-        buckets, seen = [], 0.0
-        for bound in (*bounds, float("inf")):
-            seen += totals.get(f"{prefix}le={bound:g}", 0.0)
-            buckets.append(("+Inf" if bound == float("inf") else f"{bound:g}", seen))
-        family.add_metric([value] if label else [], buckets, totals.get(f"{prefix}sum", 0.0))
-    return family
+def _bound(bound: float) -> str:
+    return "+Inf" if bound == math.inf else f"{bound:g}"

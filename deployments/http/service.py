@@ -6,32 +6,23 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from apg_core.presets import Preset
-from deployments.artifacts import ArtifactStore
-from deployments.decoding.decoder import Decoder
+from apg_core.presets.preset import Precision
+from deployments.desk import Desk
 from deployments.http.auth import NOBODY, Keys
-from deployments.http.events import EventFeed
-from deployments.jobs.database import Database
-from deployments.jobs.store import JobStore
-from deployments.limits import ServiceLimits
+from deployments.stores.jobs.database import Database
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """The stores and rules behind the HTTP interface."""
+    """The desk, and what only HTTP shows or asks."""
 
-    preset: Preset
-    precision: str
-    limits: ServiceLimits
+    desk: Desk
     database: Database
-    store: JobStore
-    artifacts: ArtifactStore
-    feed: EventFeed
-    decoder: Decoder
+    """Where the totals of `/metrics` are."""
+    precision: Precision
+    """What the weights of the desk's preset are held in."""
     keys: Keys | None
     """None where everyone is let in."""
-    heartbeat_seconds: float = 15.0
-    """Silence after which a follower of events is sent a comment."""
     echo_request_ids: bool = True
     """Off where Serve's proxy does it."""
     check_ready: Callable[[], Awaitable[None]]
@@ -42,6 +33,11 @@ def service_of(request: Request) -> Service:
     """The service that this application was built for."""
     service: Service = request.app.state.service
     return service
+
+
+def desk_of(request: Request) -> Desk:
+    """The desk of that service."""
+    return service_of(request).desk
 
 
 def owner_of(request: Request) -> str:
@@ -59,4 +55,5 @@ def owner_of(request: Request) -> str:
 
 
 ServiceDep = Annotated[Service, Depends(service_of)]
+DeskDep = Annotated[Desk, Depends(desk_of)]
 OwnerDep = Annotated[str, Depends(owner_of)]

@@ -7,11 +7,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from apg_core.presets import list_presets
+from apg_core.protocol.mode import Mode
+from apg_core.protocol.options import GenerationOptions, GuidanceScales
+from deployments.http.failures import documented
 from deployments.http.metrics import exposition
-from deployments.http.problems import documented
-from deployments.http.service import OwnerDep, ServiceDep
-from deployments.jobs import tallies
+from deployments.http.service import DeskDep, OwnerDep, ServiceDep
 from deployments.limits import ServiceLimits
+from deployments.stores.jobs import tallies
 
 router = APIRouter(tags=["service"])
 
@@ -26,6 +28,12 @@ class Model(BaseModel):
     precision: str | None
     """What its weights are held in, where it is loaded."""
     latent_tokens: int
+    defaults: dict[str, bool | int | float | str | None]
+    """All options as they are where a submission leaves them out."""
+    guidance: dict[Mode, GuidanceScales]
+    """How strongly a part follows the image and the geometry in each mode, where no option says otherwise."""
+    whole_guidance: float
+    """How strongly the whole object follows the image, likewise."""
     licence: str
     weight_licences: dict[str, str]
     """Licence of each network's weights."""
@@ -35,6 +43,8 @@ class Models(BaseModel):
     """All presets that are known here."""
 
     models: list[Model]
+    limits: ServiceLimits
+    """What is accepted here, whatever the preset."""
 
 
 class Health(BaseModel):
@@ -46,39 +56,44 @@ class Health(BaseModel):
 @router.get("/v1/models", summary="List models", responses=documented())
 def list_models(service: ServiceDep, _: OwnerDep) -> Models:
     """Presets, the loaded one first."""
-    others = [preset for preset in list_presets() if preset.name != service.preset.name]
+    loaded = service.desk.preset
+    others = [preset for preset in list_presets() if preset.name != loaded.name]
     return Models(
         models=[
             Model(
                 name=preset.name,
                 description=preset.description,
-                loaded=preset is service.preset,
-                precision=service.precision if preset is service.preset else None,
+                loaded=preset is loaded,
+                precision=service.precision if preset is loaded else None,
                 latent_tokens=preset.num_latents,
+                defaults=preset.complete(GenerationOptions()).model_dump(mode="json"),
+                guidance=dict(preset.guidance),
+                whole_guidance=preset.whole_guidance,
                 licence=preset.licence,
                 weight_licences={network: source.licence for network, source in preset.weights.items()},
             )
-            for preset in (service.preset, *others)
-        ]
+            for preset in (loaded, *others)
+        ],
+        limits=service.desk.limits,
     )
 
 
 @router.get("/v1/limits", summary="Look at the limits", responses=documented())
-def get_limits(service: ServiceDep, _: OwnerDep) -> ServiceLimits:
+def get_limits(desk: DeskDep, _: OwnerDep) -> ServiceLimits:
     """What is accepted here."""
-    return service.limits
+    return desk.limits
 
 
 @router.get("/v2/health/live", include_in_schema=False)
 @router.get("/health/live", summary="Is it alive")
-async def live() -> Health:
+async def check_alive() -> Health:
     """It answers."""
     return Health()
 
 
 @router.get("/v2/health/ready", include_in_schema=False)
 @router.get("/health/ready", summary="Is it ready", responses=documented())
-async def ready(service: ServiceDep) -> Health:
+async def check_ready(service: ServiceDep) -> Health:
     """Every model has run once, and the stores answer."""
     await service.check_ready()
     return Health()
@@ -90,6 +105,6 @@ async def ready(service: ServiceDep) -> Health:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **documented()},
 )
-def metrics(service: ServiceDep, _: OwnerDep) -> Response:
+def get_metrics(service: ServiceDep, _: OwnerDep) -> Response:
     """Totals of all replicas since the job store was made, and the queue as it is."""
     return Response(exposition(tallies.read(service.database)), media_type=CONTENT_TYPE_LATEST)

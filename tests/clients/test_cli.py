@@ -43,7 +43,7 @@ def test_submit_follows_and_fetches(
     assert "succeeded  100%  2 parts" in printed.out
     assert "mesh_001.glb" in printed.err
     job_id = printed.out.split()[0]
-    assert server.service.store.get(job_id, "ann").seed == 9
+    assert server.service.desk.jobs.get(job_id, "ann").seed == 9
     assert main(["watch", job_id]) == 0
     assert main(["fetch", job_id, "--output_path", str(tmp_path / "two"), "--only", "mesh_000.glb"]) == 0
     assert [path.name for path in (tmp_path / "two").iterdir()] == ["mesh_000.glb"]

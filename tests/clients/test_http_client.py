@@ -16,6 +16,7 @@ from apg_core.protocol.options import GenerationOptions
 from clients import AsyncAutoPartGenClient, AutoPartGenClient, ServiceUnreachableError
 from clients.errors import WaitTimeoutError
 from clients.http.retries import Retries
+from deployments.stores.jobs.leases import JobEnd
 from tests.support.http_server import Server
 from tests.support.inputs import box_glb, mask_png, png
 
@@ -54,15 +55,18 @@ def test_generate_leaves_every_artifact_in_the_folder(
     assert (job.status, job.parts_done) == ("succeeded", 2)
 
 
-def test_files_and_options_arrive_as_they_were_given(server: Server, client: AutoPartGenClient, tmp_path: Path) -> None:
+def test_files_and_options_arrive_as_they_were_given(client: AutoPartGenClient, tmp_path: Path) -> None:
     (tmp_path / "box.glb").write_bytes(box_glb())
     job = client.submit(
         image=png(), mask=mask_png(3), mesh=tmp_path / "box.glb", options=GenerationOptions(seed=5, max_parts=2)
     )
-    record = server.service.store.get(job.id, "ann")
     assert (job.mode, job.seed, job.parts_total) == ("image_mesh_mask", 5, 3)
-    assert record.inputs["mesh"]["name"] == "box.glb"  # type: ignore[index,call-overload]
-    assert (record.options["max_parts"], record.options["grid_size"]) == (2, 16)  # the preset's where none is chosen
+    assert {name: entry.name for name, entry in job.inputs.items()} == {
+        "image": "image",
+        "mask": "mask",
+        "mesh": "box.glb",
+    }
+    assert (job.options["max_parts"], job.options["grid_size"]) == (2, 16)  # the preset's where none is chosen
     client.delete(job.id)
     client.delete(job.id)
 
@@ -85,7 +89,7 @@ def test_a_cancelled_job_keeps_its_parts_and_is_no_result(
     claim = server.runner.claim()
     server.runner.accept(claim, 0)
     client.cancel(job.id)
-    server.runner.leases.finish(claim.lease, "cancelled", stop_reason="cancelled")
+    server.runner.leases.finish(claim.lease, JobEnd("cancelled", stop_reason="cancelled"))
     ended = client.wait(job.id)
     assert [path.name for path in client.download(ended, tmp_path)] == ["mesh_000.glb"]
     with pytest.raises(ProblemError, match="cancelled"):

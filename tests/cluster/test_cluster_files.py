@@ -20,8 +20,8 @@ from ray.serve.schema import ServeDeploySchema
 from cluster import rayservice
 from cluster.sizing import tables
 from deployments.http.metrics import exposition
-from deployments.jobs.tallies import Readings
 from deployments.settings import AppArgs
+from deployments.stores.jobs.tallies import STAGE_SECONDS, Histogram, Readings, Total
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "cluster" / "Dockerfile").read_text()
@@ -137,18 +137,16 @@ def test_the_dashboard_asks_for_metrics_that_the_service_has() -> None:
     dashboard = json.loads((ROOT / "cluster" / "grafana-dashboard.json").read_text())
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
     asked = set(re.findall(r"\bapg_\w+", " ".join(queries)))
-    text = exposition(Readings(totals=EVERY_TOTAL, by_status={}, oldest_queued_at=None)).decode()
+    text = exposition(EVERYTHING).decode()
     families = list(text_string_to_metric_families(text))
     told = {sample.name for family in families for sample in family.samples}
     assert asked <= told
 
 
-EVERY_TOTAL = {
-    "submitted": {"image": 1.0},
-    "finished": {"succeeded": 1.0},
-    "attempts": {"accepted": 1.0},
-    "stage_seconds": {"part|le=1": 1.0, "part|sum": 1.0},
-}
+EVERYTHING = Readings(
+    totals={Total.SUBMITTED: {"image": 1.0}, Total.FINISHED: {"succeeded": 1.0}, Total.ATTEMPTS: {"accepted": 1.0}},
+    histograms={STAGE_SECONDS.name: {"part": Histogram(STAGE_SECONDS, {1.0: 1.0}, sum=1.0)}},
+)
 
 
 def test_no_two_panels_of_the_dashboard_lie_over_each_other() -> None:

@@ -10,8 +10,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from apg_core.errors import OutputError
-from deployments.artifacts import CHUNK_BYTES, ArtifactStore
 from deployments.errors import ExpiredError, StoreError
+from deployments.stores.artifacts import CHUNK_BYTES, ArtifactStore
 
 CONTENT = bytes(range(256)) * (CHUNK_BYTES // 100)
 
@@ -84,7 +84,7 @@ def test_a_failed_write_leaves_nothing_behind_and_says_why(tmp_path: Path) -> No
 def test_a_full_disk_is_an_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ArtifactStore(str(tmp_path / "artifacts"))
     name = uuid.UUID(int=0)
-    monkeypatch.setattr("deployments.artifacts.uuid4", lambda: name)
+    monkeypatch.setattr("deployments.stores.artifacts.uuid4", lambda: name)
     folder = tmp_path / "artifacts" / "job" / "1"
     folder.mkdir(parents=True)
     (folder / f"{hashlib.sha256(CONTENT).hexdigest()[:16]}.a.png.{name.hex}.writing").symlink_to("/dev/full")

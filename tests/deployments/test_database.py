@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from deployments.errors import StoreError
-from deployments.jobs import schema
-from deployments.jobs.database import Database
-from deployments.jobs.store import JobStore
+from deployments.stores.jobs import schema
+from deployments.stores.jobs.database import Database
+from deployments.stores.jobs.store import JobStore
 
 
 def test_who_opens_a_new_file_while_another_sets_it_up_waits(tmp_path: Path) -> None:

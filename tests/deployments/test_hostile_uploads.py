@@ -117,7 +117,7 @@ def test_a_file_name_is_never_a_path(server: Server, name: str) -> None:
     with server.client as client:
         answer = client.post("/v1/jobs", files={"image": (name, png())})
         assert answer.status_code == 202, answer.text
-        inputs = server.service.store.get(answer.json()["id"], "local").inputs
+        inputs = server.service.desk.jobs.get(answer.json()["id"], "local").inputs
         recorded = inputs["image"]["name"]  # type: ignore[index,call-overload]
         assert "/" not in recorded
         assert "\\" not in recorded

@@ -1,6 +1,7 @@
 """The HTTP interface over real stores: submit, look, follow, fetch, cancel, delete."""
 
 import base64
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,11 @@ from typing import Any
 import httpx
 import pytest
 from httpx_sse import EventSource, ServerSentEvent, connect_sse
+from sqlalchemy import update
 
+from apg_core.protocol.options import GenerationOptions
+from deployments.stores.jobs.leases import JobEnd
+from deployments.stores.jobs.tables import jobs
 from tests.support.http_server import Server
 from tests.support.inputs import box_glb, mask_png, png
 
@@ -58,10 +63,27 @@ def test_a_multipart_submission_is_accepted_with_its_location(server: Server) ->
         assert answer.headers["location"] == f"/v1/jobs/{job['id']}" == job["links"]["self"]
         assert (job["status"], job["mode"], job["seed"], job["parts_total"]) == ("queued", "image_mesh_mask", 7, 3)
         assert job["artifacts"] == []
-        record = server.service.store.get(job["id"], "local")
-        assert record.inputs["image"]["name"] == "chair.png"  # type: ignore[index,call-overload]
-        assert record.options["num_inference_steps"] == 4  # the preset's default, kept with the job
+        assert job["inputs"] == {
+            "image": {"name": "chair.png", "sha256": hashlib.sha256(png()).hexdigest()},
+            "mask": {"name": "m.png", "sha256": hashlib.sha256(mask_png(3)).hexdigest()},
+            "mesh": {"name": "box.glb", "sha256": hashlib.sha256(box_glb()).hexdigest()},
+        }
+        complete = server.service.desk.preset.complete(GenerationOptions(seed=7))
+        assert job["options"] == complete.model_dump(mode="json")
+        assert job["options"]["num_inference_steps"] == 4  # the preset's default
+        assert client.get(job["links"]["self"]).json()["options"] == job["options"]
     finish_all(server)
+
+
+def test_a_job_that_an_older_version_queued_is_shown_as_it_was_queued(server: Server) -> None:
+    with server.client as client:
+        job = submit(client).json()
+        with server.service.database.writing() as connection:
+            older = update(jobs).where(jobs.c.id == job["id"]).values(options={"seed": 1, "gone": None}, inputs={})
+            connection.execute(older)
+        shown = client.get(job["links"]["self"]).json()
+        assert (shown["options"], shown["inputs"]) == ({"seed": 1, "gone": None}, {})
+        client.delete(job["links"]["self"])
 
 
 def test_json_submissions_with_base64_and_data_uris_are_accepted(server: Server) -> None:
@@ -109,8 +131,8 @@ def test_an_early_file_that_is_being_fetched_stays_whole_when_the_final_one_come
         with client.stream("GET", f"{job['links']['self']}/artifacts/mesh_000.glb") as answer:
             chunks = answer.iter_bytes(1000)
             received = next(chunks)
-            stored = server.service.artifacts.put(claim.job.id, claim.lease.attempt, "mesh_000.glb", final)
-            server.runner.leases.finish(claim.lease, "succeeded", artifacts=[stored])
+            stored = server.service.desk.artifacts.put(claim.job.id, claim.lease.run, "mesh_000.glb", final)
+            server.runner.leases.finish(claim.lease, JobEnd("succeeded", artifacts=[stored]))
             assert received + b"".join(chunks) == early
         assert client.get(f"{job['links']['self']}/artifacts/mesh_000.glb").content == final
 
@@ -130,6 +152,16 @@ def test_fifty_followers_that_leave_in_the_middle_do_no_harm(server: Server) -> 
         assert client.get(job["links"]["self"]).json()["status"] == "succeeded"
         with connect_sse(client, "GET", job["links"]["events"]) as stream:
             assert [event.event for event in told(stream)][-1] == "succeeded"
+
+
+def test_a_silent_stream_is_kept_alive_by_comments_and_is_not_buffered(server: Server) -> None:
+    with server.client as client:
+        job = submit(client).json()
+        with client.stream("GET", job["links"]["events"]) as answer:
+            assert answer.headers["x-accel-buffering"] == "no"
+            assert answer.headers["cache-control"] == "no-cache"
+            assert next(line for line in answer.iter_lines() if line.startswith(":")) == ": ping"
+    finish_all(server)
 
 
 def test_a_job_says_when_to_ask_again_until_it_has_ended(server: Server) -> None:
@@ -169,7 +201,7 @@ def test_cancel_is_idempotent_and_keeps_what_was_accepted(server: Server) -> Non
         server.runner.accept(claim, 0)
         for _ in range(2):
             assert client.post(job["links"]["cancel"]).status_code == 200
-        server.runner.leases.finish(claim.lease, "cancelled", stop_reason="cancelled")
+        server.runner.leases.finish(claim.lease, JobEnd("cancelled", stop_reason="cancelled"))
         after = client.post(job["links"]["cancel"]).json()
         assert (after["status"], [one["name"] for one in after["artifacts"]]) == ("cancelled", ["mesh_000.glb"])
         assert client.get(after["artifacts"][0]["url"]).content == b"glTF and more"
@@ -318,7 +350,7 @@ def test_models_and_limits_are_published(server: Server) -> None:
     with server.client as client:
         first, *_ = client.get("/v1/models").json()["models"]
         assert (first["name"], first["loaded"], first["precision"]) == ("nano", True, "fp32")
-        assert client.get("/v1/limits").json() == server.service.limits.model_dump(mode="json")
+        assert client.get("/v1/limits").json() == server.service.desk.limits.model_dump(mode="json")
 
 
 def test_metrics_agree_with_what_happened(server: Server) -> None:

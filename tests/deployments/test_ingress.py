@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from apg_core.errors import SetupError
 from deployments.errors import OpenServiceError, UnauthorizedError
 from deployments.http.auth import Keys, new_key
-from deployments.http.files import UnsatisfiableRangeError, parse_range
-from deployments.ingress import check_bound_address
+from deployments.http.ranges import UnsatisfiableRangeError, parse_range
+from deployments.replicas.ingress import check_bound_address
 from deployments.settings import AccessSettings
 
 

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from apg_core.protocol.job import JobStage, JobStatus, Problem
+from apg_core.protocol.job import JobStatus, Problem
+from apg_core.protocol.stage import Stage
 from deployments.errors import (
     IdempotencyError,
     JobNotFoundError,
@@ -18,10 +19,10 @@ from deployments.errors import (
     StoreError,
     TooManyJobsError,
 )
-from deployments.jobs import schema, tables, tallies
-from deployments.jobs.database import Database
-from deployments.jobs.leases import JobLeases, LeaseState
-from deployments.jobs.records import (
+from deployments.stores.jobs import schema, tables, tallies
+from deployments.stores.jobs.database import Database
+from deployments.stores.jobs.leases import JobEnd, JobLeases, LeaseState
+from deployments.stores.jobs.records import (
     IdempotencyKey,
     JobRecord,
     NewJob,
@@ -29,8 +30,9 @@ from deployments.jobs.records import (
     QueueLimits,
     StoredArtifact,
 )
-from deployments.jobs.retention import Retention
-from deployments.jobs.store import JobStore, Submission
+from deployments.stores.jobs.retention import Retention
+from deployments.stores.jobs.store import JobStore, Submitted
+from deployments.stores.jobs.tallies import JOB_SECONDS, STAGE_SECONDS, Histogram, Tally, Total
 from tests.support.clocks import Clock
 
 ROOMY = QueueLimits(queued=1000, per_owner=1000)
@@ -44,8 +46,8 @@ class Service:
         self.database = database
         self.clock = clock
         self.store = JobStore(database, clock=clock)
-        self.leases = JobLeases(database, lease_seconds=LEASE_SECONDS, max_attempts=3, clock=clock)
-        self.retention = Retention(database, retention_seconds=3600, max_attempts=3, clock=clock)
+        self.leases = JobLeases(database, lease_seconds=LEASE_SECONDS, max_runs=3, clock=clock)
+        self.retention = Retention(database, retention_seconds=3600, max_runs=3, clock=clock)
 
     def submit(
         self,
@@ -58,7 +60,7 @@ class Service:
 
     def submission(
         self, owner: str = "ann", *, key: IdempotencyKey | None = None, limits: QueueLimits = ROOMY
-    ) -> Submission:
+    ) -> Submitted:
         new = NewJob(id=uuid.uuid4().hex, owner=owner, mode="image", seed=2**62, options={"seed": 1}, inputs={})
         return self.store.submit(new, limits=limits, idempotency=key)
 
@@ -184,7 +186,7 @@ def test_an_idempotency_key_counts_for_a_day(service: Service) -> None:
 
 def test_submissions_that_race_with_one_key_make_one_job(service: Service) -> None:
     key = IdempotencyKey(key="k", body_sha256="a" * 64)
-    found: list[Submission] = []
+    found: list[Submitted] = []
     _together(8, lambda: found.append(service.submission(key=key)))
     assert len({one.job.id for one in found}) == 1
     assert sum(not one.replayed for one in found) == 1
@@ -246,20 +248,20 @@ def test_a_job_whose_runner_died_goes_on_after_its_last_accepted_part(service: S
     assert [part.index for part in second.parts] == [0]
     assert second.checkpoint == {"skipped": [1]}
     assert {one.name for one in second.job.artifacts} == {"mesh_000.glb", ".part_000.npz", ".whole.npz"}
-    assert second.lease.attempt == 2
+    assert second.lease.run == 2
     for late in (
         lambda: service.accept(first.lease, 1),
-        lambda: service.leases.finish(first.lease, "succeeded"),
-        lambda: service.leases.report(first.lease, stage=JobStage.PART, progress=0.5),
+        lambda: service.leases.finish(first.lease, JobEnd("succeeded")),
+        lambda: service.leases.report(first.lease, stage=Stage.PART, progress=0.5),
         lambda: service.leases.keep(first.lease, artifacts=[], checkpoint={}),
         lambda: service.leases.release(first.lease),
     ):
         with pytest.raises(LeaseLostError):
             late()
     service.accept(second.lease, 1)
-    service.leases.finish(second.lease, "succeeded", stop_reason="end_of_object")
+    service.leases.finish(second.lease, JobEnd("succeeded", stop_reason="end_of_object"))
     done = service.store.get(job.id, "ann")
-    assert (done.status, done.parts_done, done.attempt, done.progress) == ("succeeded", 2, 2, 1.0)
+    assert (done.status, done.parts_done, done.runs, done.progress) == ("succeeded", 2, 2, 1.0)
 
 
 def test_a_part_is_accepted_once_and_nothing_of_the_second_try_remains(service: Service) -> None:
@@ -283,7 +285,7 @@ def test_renewing_keeps_the_lease_and_brings_the_wish_to_cancel(service: Service
     assert service.leases.claim("thief") is None
     service.store.cancel(job.id, "ann")
     assert service.leases.look(leases) == {job.id: LeaseState.CANCEL, other.id: LeaseState.HELD}
-    service.leases.finish(leases[1], "succeeded")
+    service.leases.finish(leases[1], JobEnd("succeeded"))
     assert service.leases.renew(leases) == {job.id: LeaseState.CANCEL, other.id: LeaseState.LOST}
 
 
@@ -299,7 +301,7 @@ def test_a_job_that_ended_is_not_cancelled(service: Service) -> None:
     job = service.submit()
     claim = service.leases.claim("r")
     assert claim is not None
-    service.leases.finish(claim.lease, "failed", error=Problem(title="t", status=500, detail="d", code="c"))
+    service.leases.finish(claim.lease, JobEnd("failed", error=Problem(title="t", status=500, detail="d", code="c")))
     after = service.store.cancel(job.id, "ann")
     assert after.status == "failed"
     assert after.error is not None
@@ -338,7 +340,7 @@ def test_a_released_job_is_first_in_the_queue_and_has_lost_no_attempt(service: S
     service.leases.release(claim.lease)
     again = service.leases.claim("r")
     assert again is not None
-    assert (again.job.id, again.lease.attempt) == (job.id, 1)
+    assert (again.job.id, again.lease.run) == (job.id, 1)
 
 
 def test_a_released_job_that_is_to_be_cancelled_ends_so(service: Service) -> None:
@@ -356,7 +358,7 @@ def test_progress_never_falls(service: Service) -> None:
     claim = service.leases.claim("r")
     assert claim is not None
     for progress in (0.2, 0.6, 0.3):
-        service.leases.report(claim.lease, stage=JobStage.PART, progress=progress, parts_total=5)
+        service.leases.report(claim.lease, stage=Stage.PART, progress=progress)
     assert service.store.get(job.id, "ann").progress == 0.6
     progress_seen = [one.progress for one in service.store.events_after(job.id, "ann", 0).events]
     assert progress_seen == sorted(progress_seen)
@@ -366,9 +368,9 @@ def test_events_are_numbered_without_gaps_and_can_be_read_from_anywhere(service:
     job = service.submit()
     claim = service.leases.claim("r")
     assert claim is not None
-    service.leases.report(claim.lease, stage=JobStage.WHOLE, progress=0.1)
+    service.leases.report(claim.lease, stage=Stage.WHOLE, progress=0.1)
     service.accept(claim.lease, 0)
-    service.leases.finish(claim.lease, "succeeded", stop_reason="end_of_object")
+    service.leases.finish(claim.lease, JobEnd("succeeded", stop_reason="end_of_object"))
     page = service.store.events_after(job.id, "ann", 0)
     assert [one.id for one in page.events] == [1, 2, 3, 4]
     assert page.ended
@@ -384,7 +386,7 @@ def test_a_job_expires_after_the_retention_time_and_stays_known(service: Service
     claim = service.leases.claim("r")
     assert claim is not None
     service.accept(claim.lease, 0)
-    service.leases.finish(claim.lease, "succeeded")
+    service.leases.finish(claim.lease, JobEnd("succeeded"))
     assert service.retention.due() == ()
     service.clock.go(3601)
     assert service.retention.due() == (job.id,)
@@ -409,7 +411,7 @@ def test_a_deleted_job_is_gone_at_once_and_removed_when_its_runner_has_stopped(s
         service.store.get(job.id, "ann")
     assert service.leases.look([claim.lease]) == {job.id: LeaseState.CANCEL}
     assert service.retention.due() == ()
-    service.leases.finish(claim.lease, "cancelled")
+    service.leases.finish(claim.lease, JobEnd("cancelled"))
     assert service.retention.due() == (job.id,)
     service.retention.forget(job.id)
     assert service.retention.due() == ()
@@ -422,14 +424,15 @@ def test_totals_count_every_end_once(service: Service) -> None:
     claim = service.leases.claim("r")
     assert claim is not None
     service.clock.go(2)
-    seconds = tallies.observed("stage_seconds", 0.05, label="encode")
-    service.leases.finish(claim.lease, "succeeded", tally=seconds)
+    seconds = Tally()
+    seconds.observe(STAGE_SECONDS, 0.05, label="encode")
+    service.leases.finish(claim.lease, JobEnd("succeeded", tally=seconds))
     service.submit()
     readings = tallies.read(service.database)
-    assert readings.totals["finished"] == {"cancelled": 1.0, "succeeded": 1.0}
-    assert readings.totals["submitted"] == {"image": 3.0}
-    assert readings.totals["stage_seconds"] == {"encode|le=0.1": 1.0, "encode|sum": 0.05}
-    assert readings.totals["job_seconds"] == {"le=3": 1.0, "sum": 2.0}
+    assert readings.totals[Total.FINISHED] == {"cancelled": 1.0, "succeeded": 1.0}
+    assert readings.totals[Total.SUBMITTED] == {"image": 3.0}
+    assert readings.histograms["stage_seconds"] == {"encode": Histogram(STAGE_SECONDS, {0.1: 1.0}, sum=0.05)}
+    assert readings.histograms["job_seconds"] == {"": Histogram(JOB_SECONDS, {3.0: 1.0}, sum=2.0)}
     assert readings.by_status == {"cancelled": 1, "succeeded": 1, "queued": 1}
 
 

@@ -1,6 +1,9 @@
 """The OpenAPI description is true: whatever fits it is answered as it says, and nothing makes the service fail."""
 
+import re
+from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 import schemathesis
@@ -41,8 +44,35 @@ def test_the_description_is_openapi_3_1_and_names_every_failure(server: Server) 
             assert ("security" in operation) == (not path.startswith("/health/")), path
 
 
-def test_the_documentation_page_is_served(server: Server) -> None:
-    assert "swagger" in httpx.get(f"{server.url}/docs").text.lower()
+class Addresses(HTMLParser):
+    """The addresses that a page loads."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = re.findall(r"\burl: '([^']*)'", page)
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+def test_the_documentation_page_needs_nothing_from_elsewhere(server: Server) -> None:
+    page = httpx.get(f"{server.url}/docs")
+    assert page.headers["content-security-policy"].startswith("default-src 'self';")
+    addresses = Addresses(page.text).found
+    assert len(addresses) == 4
+    for address in addresses:
+        assert not urlsplit(address).netloc, address
+        assert httpx.get(urljoin(f"{server.url}/docs", address)).status_code == 200, address
+    styles = httpx.get(f"{server.url}/docs/swagger-ui.css").text
+    assert all(address.startswith("data:") for address in re.findall(r"url\([\"']?([^)\"']*)", styles))
+    assert '"validatorUrl": null' in page.text  # Swagger UI would send the description to a service elsewhere
+
+
+def test_there_is_no_page_whose_files_are_elsewhere(server: Server) -> None:
+    assert httpx.get(f"{server.url}/redoc").status_code == 404
+    missing = httpx.get(f"{server.url}/docs/nothing.js")
+    assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
 
 
 def test_a_described_submission_is_accepted(server: Server) -> None:

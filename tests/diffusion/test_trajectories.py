@@ -8,7 +8,7 @@ import torch
 from apg_core.diffusion.guidance import DROPPED_IMAGE, GuidanceScales, GuidedInput, part_rows, whole_rows
 from apg_core.diffusion.schedule import Schedule, SolverName
 from apg_core.diffusion.trajectories import Trajectory, TrajectoryBatch, run, run_together
-from apg_core.errors import GenerationCancelled, SamplingError
+from apg_core.errors import SamplingError
 from apg_core.models.part_dit import PartDit
 from apg_core.presets import load_preset
 
@@ -123,18 +123,6 @@ def test_a_member_that_fails_fails_alone(denoiser: PartDit) -> None:
         batch.step()
     alone = run(denoiser, trajectory(denoiser, 1, scales=GuidanceScales(0, 2)))
     torch.testing.assert_close(good.latents, alone, atol=TOLERANCE, rtol=0)
-
-
-def test_a_cancelled_trajectory_stops_at_the_next_step(denoiser: PartDit) -> None:
-    steps: list[int] = []
-    with pytest.raises(GenerationCancelled, match="step 2 of 6"):
-        run(
-            denoiser,
-            trajectory(denoiser, 1, scales=GuidanceScales(0, 2)),
-            on_step=lambda done, total: steps.append(done),
-            cancelled=lambda: len(steps) == 2,
-        )
-    assert steps == [1, 2]
 
 
 def test_progress_hears_every_step(denoiser: PartDit) -> None:

@@ -38,7 +38,7 @@ def test_postprocess_off_changes_nothing() -> None:
 def test_components_under_one_percent_of_the_area_are_dropped() -> None:
     kept = [ball(0.5), ball(0.052, (0.9, 0, 0))]
     mesh = TriangleMesh.joined([kept[0], ball(0.045, (-0.9, 0, 0)), kept[1]])
-    dropped = drop_floaters(mesh)
+    dropped = drop_floaters(mesh, 0.01)
     assert solid(dropped).body_count == 2
     np.testing.assert_allclose(dropped.bounds, TriangleMesh.joined(kept).bounds)
     assert solid(dropped).is_watertight
@@ -47,7 +47,7 @@ def test_components_under_one_percent_of_the_area_are_dropped() -> None:
 def test_dust_is_never_dropped_altogether() -> None:
     places = [(x, y, z) for x in np.linspace(-0.9, 0.9, 5) for y in np.linspace(-0.9, 0.9, 5) for z in (-0.9, 0, 0.9)]
     dust = TriangleMesh.joined([ball(0.02 + 1e-5 * i, place, subdivisions=1) for i, place in enumerate(places * 2)])
-    assert not drop_floaters(dust).is_empty
+    assert not drop_floaters(dust, 0.01).is_empty
 
 
 def test_taubin_smoothing_keeps_volume_and_takes_noise_away() -> None:

@@ -40,12 +40,24 @@ def with_orientation(orientation: int) -> Image.Exif:
 
 
 @pytest.mark.parametrize("channels", [3, 4])
-@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True, "exact": True})])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("PNG", {}), ("WEBP", {"lossless": True, "exact": True}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"})],
+)
 def test_a_lossless_image_comes_back_pixel_for_pixel(kind: str, options: dict, channels: int) -> None:
     pixels = PICTURE[..., :channels]
     found = read_image(saved(Image.fromarray(pixels), kind, **options))
     assert found.dtype == np.uint8
     assert (found == pixels).all()
+
+
+def test_a_bmp_comes_back_pixel_for_pixel_a_gif_in_its_palette_and_an_avif_nearly() -> None:
+    pixels = PICTURE[..., :3]
+    assert (read_image(saved(Image.fromarray(pixels), "BMP")) == pixels).all()
+    palette = Image.fromarray(pixels).quantize(64)
+    assert (read_image(saved(palette, "GIF")) == np.asarray(palette.convert("RGB"))).all()
+    flat = np.full((32, 32, 4), (200, 100, 50, 255), np.uint8)
+    assert np.abs(read_image(saved(Image.fromarray(flat), "AVIF"))[..., :3].astype(int) - flat[..., :3]).max() < 8
 
 
 def test_grey_and_one_bit_images_become_three_equal_channels() -> None:
@@ -79,11 +91,17 @@ def test_exif_orientation_is_applied(kind: str) -> None:
     assert (read_image(data) == np.rot90(PICTURE, -1)).all()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
 def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
     first, second = Image.fromarray(PICTURE[..., :3]), Image.fromarray(PICTURE[::-1, :, :3].copy())
     data = saved(first, kind, save_all=True, append_images=[second], lossless=True)
     assert (read_image(data)[..., :3] == PICTURE[..., :3]).all()
+
+
+def test_of_a_gif_the_first_frame_is_taken_with_its_transparency() -> None:
+    first, second = (Image.fromarray(labels).convert("P") for labels in (LABELS, LABELS[::-1].copy()))
+    data = saved(first, "GIF", save_all=True, append_images=[second], transparency=0)
+    assert ((read_image(data)[..., 3] == 0) == (LABELS == 0)).all()
 
 
 def test_a_path_reads_as_its_bytes_do(tmp_path: Path) -> None:
@@ -98,10 +116,14 @@ def test_a_path_reads_as_its_bytes_do(tmp_path: Path) -> None:
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"hello", "damaged or of another format; give one of PNG, JPEG, WEBP"),
-        (saved(Image.fromarray(LABELS), "GIF"), "is a GIF file"),
-        (saved(Image.fromarray(LABELS), "TIFF"), "is a TIFF file"),
-        (saved(Image.fromarray(LABELS), "BMP"), "is a BMP file"),
+        (b"hello", "damaged or of another format; give PNG, JPEG, WebP, BMP, TIFF, GIF or AVIF"),
+        (saved(Image.fromarray(LABELS), "ICO"), "is a ICO file"),
+        (saved(Image.fromarray(LABELS), "TIFF")[:20], "damaged TIFF"),
+        (saved(Image.fromarray(LABELS), "GIF")[:12], "damaged"),
+        (saved(Image.fromarray(LABELS), "BMP")[:40], "damaged: Truncated"),
+        (saved(Image.fromarray(PICTURE), "AVIF")[:80], "damaged AVIF"),
+        (saved(Image.fromarray(PICTURE[..., 0] / np.float32(255)), "TIFF"), "has F pixels; save it as 8-bit"),
+        (saved(Image.fromarray(PICTURE[..., 0].astype(np.int32) * 1000), "TIFF"), "grey values up to 2"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is a SVG file"),
         (b"\0\0\0\x18ftypheic", "HEIC"),
         (saved(Image.fromarray(PICTURE))[:200], "damaged"),
@@ -120,6 +142,24 @@ def test_a_decompression_bomb_is_refused_by_its_header(edge: int, said: str) -> 
     with pytest.raises(LimitError, match=said) as refusal:
         read_image(png(edge, edge, depth=8, colour=0, rows=bytes(100)))
     assert "50,000,000" in refusal.value.message
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF", "GIF", "AVIF"])
+def test_a_header_that_declares_too_many_pixels_is_refused_before_decoding(kind: str) -> None:
+    whole = saved(Image.new("RGB", (24, 16)), kind)
+    with pytest.raises(LimitError, match="pixels: 384, and the limit is 300"):
+        read_image(whole, InputLimits(image_pixels=300))
+    huge = {
+        "BMP": whole[:18] + struct.pack("<ii", 60_000, 60_000) + whole[26:],
+        "GIF": whole[:6] + struct.pack("<HH", 60_000, 60_000) + whole[10:],
+        "TIFF": whole.replace(struct.pack("<HHII", 256, 4, 1, 24), struct.pack("<HHII", 256, 4, 1, 60_000_000)),
+        "AVIF": whole.replace(
+            b"ispe" + bytes(4) + struct.pack(">II", 24, 16), b"ispe" + bytes(4) + b"\0\0\xea\x60" * 2
+        ),
+    }[kind]
+    assert huge != whole
+    with pytest.raises((LimitError, ImageError), match=r"limit is 50,000,000|damaged"):
+        read_image(huge)
 
 
 def test_a_compressed_comment_that_unpacks_to_gigabytes_is_refused() -> None:
@@ -177,13 +217,66 @@ def test_grey_of_few_bits_is_not_stretched(depth: int) -> None:
     assert found[0, -1] == 3
 
 
+RED, GREEN, BLUE, DIM = (255, 0, 0), (0, 255, 0), (0, 0, 255), (40, 40, 40)
+
+
+def coloured(size: int = 24) -> np.ndarray:
+    """Black, with a large blue part, and a red and a green one of equal size."""
+    pixels = np.zeros((size, size, 3), np.uint8)
+    pixels[1:11, 1:11] = BLUE
+    pixels[12:17, 1:6] = RED
+    pixels[12:17, 12:17] = GREEN
+    return pixels
+
+
+def test_colours_become_labels_in_order_of_area_and_equal_ones_by_colour() -> None:
+    labels = read_mask(saved(Image.fromarray(coloured())))
+    assert labels[5, 5] == 1
+    assert labels[14, 14] == 2  # green, #00ff00, before red, #ff0000
+    assert labels[14, 3] == 3
+    assert np.unique(labels).tolist() == [0, 1, 2, 3]
+    assert ((labels == 0) == (coloured().max(axis=2) == 0)).all()
+
+
+def test_transparent_pixels_of_any_colour_are_background() -> None:
+    alpha = np.full((24, 24), 255, np.uint8)
+    alpha[:, :8] = 0
+    labels = read_mask(saved(Image.fromarray(np.dstack([coloured(), alpha]))))
+    assert not labels[:, :8].any()
+    assert np.unique(labels).tolist() == [0, 1, 2]  # what was left of red is not there any more
+    numbered = np.repeat(LABELS[..., None], 3, axis=2)
+    transparent = np.where(LABELS == 2, 0, 255).astype(np.uint8)
+    found = read_mask(saved(Image.fromarray(np.dstack([numbered, transparent]))))
+    assert np.unique(found).tolist() == [0, 1, 250]
+
+
+def test_a_grey_part_among_coloured_ones_is_a_colour_too() -> None:
+    pixels = coloured()
+    pixels[18:23, 18:23] = DIM
+    assert np.unique(read_mask(saved(Image.fromarray(pixels)))).tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("resample", [Image.Resampling.BILINEAR, Image.Resampling.LANCZOS])
+def test_antialiased_colours_are_refused_with_the_colours_and_the_fix(resample: Image.Resampling) -> None:
+    smooth = Image.fromarray(coloured(96)).resize((80, 80), resample)
+    with pytest.raises(MaskError, match=r"nowhere fill 3 x 3 pixels \(#[0-9a-f]{6}.*without antialiasing"):
+        read_mask(saved(smooth))
+
+
+def test_lossy_compression_of_a_coloured_mask_is_refused() -> None:
+    noisy = Image.open(BytesIO(saved(Image.fromarray(coloured()), "JPEG", quality=60)))
+    with pytest.raises(MaskError, match="which pixels are one part is not clear"):
+        read_mask(saved(noisy))
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (saved(Image.fromarray(PICTURE)), "colours, which name no part"),
+        (saved(Image.fromarray(PICTURE)), "half transparent"),
+        (saved(Image.fromarray(PICTURE[..., :3])), "251 colours, and parts are limited to 64"),
         (saved(Image.fromarray(LABELS).convert("LA")), "LA pixels"),
         (saved(Image.new("L", (9, 9))), "no region"),
-        (saved(Image.fromarray(LABELS), "JPEG"), "give one of PNG, WEBP"),
+        (saved(Image.fromarray(LABELS), "JPEG"), "give PNG or WebP"),
         (png(1, 1, depth=16, colour=2, rows=b"\0" + b"\0\1" * 3), "16-bit colours"),
         (saved(Image.fromarray(LABELS))[:60], "damaged"),
         (b"", "empty"),

@@ -225,7 +225,7 @@ THOUSAND = {"scenes": [{"nodes": list(range(1000))}], "nodes": [{"mesh": 0}] * 1
 PLY_EDGES = PLY_HEADER.format(vertices=3, faces=1).replace("face", "edge 99999999\nelement face").encode()
 UNUSABLE: list[tuple[str, Callable[[], bytes], str]] = [
     ("no bytes", lambda: b"", "empty"),
-    ("not a mesh", lambda: b"hello world", "of no known format; give one of GLB, GLTF, OBJ"),
+    ("not a mesh", lambda: b"hello world", "of no known format; give GLB, glTF, OBJ"),
     ("a picture", lambda: b"\x89PNG\r\n\x1a\n" + bytes(100), "of no known format"),
     ("nan", lambda: off_triangle("0 nan 0"), "1 vertices are not finite"),
     ("infinite", lambda: off_triangle("0 1e999 0"), "1 vertices are not finite"),
@@ -264,7 +264,8 @@ UNUSABLE: list[tuple[str, Callable[[], bytes], str]] = [
     ("flat positions", lambda: changed_accessor(0, type="VEC2"), "VEC2, not VEC3"),
     ("float indices", lambda: changed_accessor(1, componentType=5126), "not unsigned integers"),
     ("not base64", lambda: triangle_gltf("data:;base64,A"), "not base64"),
-    ("draco", lambda: triangle_glb(extensionsRequired=["KHR_draco_mesh_compression"]), "export without it"),
+    ("meshopt", lambda: triangle_glb(extensionsRequired=["EXT_meshopt_compression"]), "gltfpack -i in.glb -o out.glb"),
+    ("instancing", lambda: triangle_glb(extensionsRequired=["EXT_mesh_gpu_instancing"]), "export without it"),
     ("points in gltf", lambda: triangle_glb(meshes=[{"primitives": [POINTS]}]), "no triangles"),
     ("infinite matrix", lambda: triangle_glb(nodes=[{"mesh": 0, **OVERFLOWING}]), "not finite"),
 ]  # fmt: skip
@@ -307,7 +308,12 @@ def test_a_mesh_over_a_limit_is_refused_by_what_it_declares(data: Callable[[], b
 def pictures() -> list[bytes]:
     pixels = (np.arange(24 * 16 * 4) % 251).astype(np.uint8).reshape(24, 16, 4)
     found = []
-    for mode, kind in [("RGBA", "PNG"), ("P", "PNG"), ("RGB", "JPEG"), ("CMYK", "JPEG"), ("RGBA", "WEBP")]:
+    for mode, kind in [("RGBA", "PNG"), ("P", "PNG"), ("RGB", "JPEG"), ("CMYK", "JPEG"), ("RGBA", "WEBP")] + [
+        (mode, kind)
+        for mode in ("RGB", "P")
+        for kind in ("BMP", "TIFF", "GIF", "AVIF")
+        if (mode, kind) != ("P", "AVIF")
+    ]:
         file = BytesIO()
         Image.fromarray(pixels).convert("RGB").convert(mode).save(file, kind)
         found.append(file.getvalue())

@@ -8,12 +8,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from apg_core.diffusion.guidance import GuidedInput, part_rows
+from apg_core.diffusion.trajectories import Trajectory
 from apg_core.models.background import BackgroundNet
 from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
-from apg_core.parity.case import CaseResult
+from apg_core.parity.case import CaseResult, tolerance_on
 from apg_core.parity.verify import verify
 from apg_core.presets import load_preset
+from apg_core.protocol.options import GuidanceScales
 
 PARITY = Path(__file__).parents[1] / "data" / "parity"
 
@@ -64,3 +67,37 @@ def test_background_state_dict_is_the_published_one() -> None:
     with torch.device("meta"):
         network = BackgroundNet()
     assert {key: list(tensor.shape) for key, tensor in network.state_dict().items()} == expected
+
+
+def test_noise_can_be_drawn_on_another_device_than_it_is_used_on() -> None:
+    preset = load_preset("nano")
+    with torch.device("meta"):
+        denoiser = PartDit(preset.dit).eval()
+        images = torch.zeros(1, 5, 2 * preset.dit.image_width)
+        geometry = torch.zeros(2, 2, preset.num_latents, preset.dit.latent_channels)
+    guided = GuidedInput(images, geometry, part_rows(GuidanceScales(0, 1)))
+    trajectory = Trajectory(
+        denoiser, guided, schedule=preset.schedule, steps=2, seed=0, noise_device=torch.device("cpu")
+    )
+    assert trajectory.latents.device.type == "meta"
+    with pytest.raises(RuntimeError):  # nobody can draw on this device
+        Trajectory(denoiser, guided, schedule=preset.schedule, steps=2, seed=0)
+
+
+def test_tolerances_are_wider_on_a_gpu_and_nothing_exact_becomes_inexact() -> None:
+    assert tolerance_on(torch.device("cpu"), 1e-5) == 1e-5
+    assert tolerance_on(torch.device("cuda"), 1e-5) == 4e-5
+    assert tolerance_on(torch.device("cuda"), 0.0) == 0.0
+
+
+def test_verifying_leaves_the_precision_of_products_as_it_was() -> None:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        next(results := verify(PARITY, device=torch.device("cpu")))
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert not torch.backends.cudnn.allow_tf32
+        results.close()  # type: ignore[attr-defined]
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)

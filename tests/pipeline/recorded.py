@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from apg_core.pipeline.local import Pipeline, generate_parts, load_pipeline
+from apg_core.protocol.mode import InputName
 from apg_core.protocol.options import GenerationOptions
-from apg_core.protocol.prompt import InputName
 
 HASHES = Path(__file__).parent.parent / "data" / "meshes.json"
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -29,7 +29,7 @@ MODES: Mapping[str, Mapping[InputName, Path]] = {
     "image_mask": {"image": IMAGE, "mask": MASK},
     "image_mesh_mask": {"image": IMAGE, "mesh": MESH, "mask": MASK},
 }
-ARITHMETIC = ("torch", "numpy", "scipy", "libigl", "fast-simplification", "fpsample", "trimesh", "pillow")
+ARITHMETIC = ("torch", "numpy", "scipy", "libigl", "fast-simplification", "trimesh", "pillow")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from apg_core.pipeline.loading import ModelLoader
 from apg_core.presets import load_preset
 from apg_core.presets.weights import sha256_of
 from cluster.models import Models
-from deployments.networks import loader
+from deployments.replicas.networks import loader
 from deployments.settings import ModelSettings
 from tests.support.release import small_release
 

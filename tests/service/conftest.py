@@ -17,6 +17,8 @@ from clients import AutoPartGenClient
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
+[_APPLICATION] = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"]
+DEPLOYMENTS = tuple(deployment["name"] for deployment in _APPLICATION["deployments"])
 START_SECONDS = 600.0
 STOP_SECONDS = 90.0
 LEASE_SECONDS = 4

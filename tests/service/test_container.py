@@ -42,13 +42,13 @@ class Container(RunningService):
         places = {"/data/keys": "keys", "/data": "data", "/weights": "weights", "serve_config.yaml": "serve.yaml"}
         return [*(places.get(word, word) for word in commands()[0][1:]), "--port", str(self.port)]
 
-    def sockets(self) -> set[tuple[str, int]]:
-        """What all of its processes listen on."""
+    def sockets(self) -> set[tuple[str, int, str]]:
+        """What all of its processes listen on: address, port, process."""
         listening = set()
         for process in self.processes():
             for one in process.net_connections(kind="inet"):
                 if one.status == psutil.CONN_LISTEN:
-                    listening.add((one.laddr.ip, one.laddr.port))
+                    listening.add((one.laddr.ip, one.laddr.port, process.name()))
         return listening
 
 
@@ -98,7 +98,8 @@ def test_the_container_answers_from_outside_and_only_to_a_key(container: Contain
 
 
 def test_nothing_of_ray_is_reachable_from_outside(container: Container) -> None:
-    assert {port for address, port in container.sockets() if not is_loopback(address)} == {container.port}
+    beyond = {one for one in container.sockets() if not is_loopback(one[0])}
+    assert {port for _, port, _ in beyond} == {container.port}, beyond
 
 
 def is_loopback(address: str) -> bool:

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import trimesh
-from conftest import RunningService
+from conftest import DEPLOYMENTS, RunningService
 from httpx_sse import connect_sse
 
 from apg_core.protocol.job import Event, Job, ProblemError
@@ -22,15 +22,6 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.http, pytest.mark.graph]
 
-DEPLOYMENTS = (
-    "BackgroundRemover",
-    "ImageEncoder",
-    "PartSampler",
-    "ShapeCodec",
-    "MeshWorker",
-    "Orchestrator",
-    "Ingress",
-)
 # Long enough to be hit in the middle; the preview is the slowest stage and of no interest here.
 LONG = {"seed": 4, "num_inference_steps": 100, "max_parts": 3, "preview": False}
 QUICK = {"seed": 1, "num_inference_steps": 2, "max_parts": 1, "preview": False}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from deployments.jobs import schema
-from deployments.jobs.database import Database
+from deployments.stores.jobs import schema
+from deployments.stores.jobs.database import Database
 
 _numbers = itertools.count()
 

@@ -11,32 +11,34 @@ import pytest
 import uvicorn
 
 from apg_core.presets import load_preset
-from apg_core.protocol.job import JobStage
-from deployments.artifacts import ArtifactStore
-from deployments.decoding.decoder import Decoder
+from apg_core.protocol.stage import Stage
+from apg_core.sandbox.decoder import Decoder
+from deployments.desk import Desk
 from deployments.errors import NotReadyError
 from deployments.http.api import build_api
 from deployments.http.auth import Keys, hash_of
-from deployments.http.events import EventFeed
 from deployments.http.service import Service
-from deployments.jobs import schema
-from deployments.jobs.database import Database
-from deployments.jobs.leases import JobLeases
-from deployments.jobs.records import Claim, PartRecord
-from deployments.jobs.retention import Retention
-from deployments.jobs.store import JobStore
 from deployments.limits import ServiceLimits
+from deployments.stores.artifacts import ArtifactStore
+from deployments.stores.jobs import schema
+from deployments.stores.jobs.database import Database
+from deployments.stores.jobs.feed import EventFeed
+from deployments.stores.jobs.leases import JobEnd, JobLeases
+from deployments.stores.jobs.records import Claim, PartRecord
+from deployments.stores.jobs.retention import Retention
+from deployments.stores.jobs.store import JobStore
 
 LEASE_SECONDS = 60.0
-MAX_ATTEMPTS = 3
+MAX_RUNS = 3
+HEARTBEAT_SECONDS = 0.05
 
 
 class Runner:
     """Does to jobs what the orchestrator does, a step at a time."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
-        self.leases = JobLeases(database, lease_seconds=LEASE_SECONDS, max_attempts=MAX_ATTEMPTS)
-        self.retention = Retention(database, retention_seconds=0, max_attempts=MAX_ATTEMPTS)
+        self.leases = JobLeases(database, lease_seconds=LEASE_SECONDS, max_runs=MAX_RUNS)
+        self.retention = Retention(database, retention_seconds=0, max_runs=MAX_RUNS)
         self._artifacts = artifacts
 
     def claim(self) -> Claim:
@@ -47,8 +49,8 @@ class Runner:
 
     def accept(self, claim: Claim, index: int, content: bytes = b"glTF and more") -> None:
         """Accept a part with this file."""
-        self.leases.report(claim.lease, stage=JobStage.PART, progress=0.1 * index)
-        mesh = self._artifacts.put(claim.job.id, claim.lease.attempt, f"mesh_{index:03d}.glb", content)
+        self.leases.report(claim.lease, stage=Stage.PART, progress=0.1 * index)
+        mesh = self._artifacts.put(claim.job.id, claim.lease.run, f"mesh_{index:03d}.glb", content)
         part = PartRecord(index=index, facts={})
         self.leases.accept_part(claim.lease, part, mesh=mesh, hidden=[], progress=0.1 * (index + 1))
 
@@ -57,10 +59,8 @@ class Runner:
         for index in range(parts):
             self.accept(claim, index)
         files = [f"mesh_{index:03d}.glb" for index in range(parts)] + ["all.zip"]
-        stored = [
-            self._artifacts.put(claim.job.id, claim.lease.attempt, name, b"final " + name.encode()) for name in files
-        ]
-        self.leases.finish(claim.lease, "succeeded", stop_reason="end_of_sequence", artifacts=stored)
+        stored = [self._artifacts.put(claim.job.id, claim.lease.run, name, b"final " + name.encode()) for name in files]
+        self.leases.finish(claim.lease, JobEnd("succeeded", stop_reason="end_of_sequence", artifacts=stored))
 
 
 @dataclass
@@ -93,7 +93,14 @@ def run_server(
     schema.prepare(database)
     artifacts = ArtifactStore(str(folder / "artifacts"))
     store = JobStore(database)
-    decoder = Decoder(processes=2, memory_bytes=2 * 2**30)
+    desk = Desk(
+        preset=load_preset("nano"),
+        limits=ServiceLimits(**(limits or {})),  # type: ignore[arg-type]
+        jobs=store,
+        artifacts=artifacts,
+        feed=EventFeed(store, poll_seconds=0.02),
+        decoder=Decoder(processes=2, memory_bytes=2 * 2**30),
+    )
     running: list[Server] = []
 
     async def check_ready() -> None:
@@ -101,16 +108,10 @@ def run_server(
             raise NotReadyError("models are loading; try again shortly")
 
     service = Service(
-        preset=load_preset("nano"),
-        precision="fp32",
-        limits=ServiceLimits(**(limits or {})),  # type: ignore[arg-type]
+        desk=desk,
         database=database,
-        store=store,
-        artifacts=artifacts,
-        feed=EventFeed(store, poll_seconds=0.02),
-        decoder=decoder,
+        precision="fp32",
         keys=None if keys is None else Keys({owner: hash_of(key) for owner, key in keys.items()}),
-        heartbeat_seconds=0.05,
         check_ready=check_ready,
     )
     api = build_api(service)
@@ -131,7 +132,9 @@ def run_server(
     assert started.wait(60)
     port = web.servers[0].sockets[0].getsockname()[1]
     running.append(Server(f"http://127.0.0.1:{port}", service, Runner(database, artifacts)))
-    yield running[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fastapi.routing._PING_INTERVAL", HEARTBEAT_SECONDS)  # it has no public way
+        yield running[0]
     web.should_exit = True
     thread.join(20)
     database.close()

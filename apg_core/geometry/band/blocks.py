@@ -20,7 +20,7 @@ class Blocks:
     low: Int[np.ndarray, "K 3"]
     values: Float[np.ndarray, "K 2 2 2"]
 
-    def __getitem__(self, rows: np.ndarray) -> "Blocks":
+    def __getitem__(self, rows: Bool[np.ndarray, " K"]) -> "Blocks":
         return Blocks(self.low[rows], self.values[rows])
 
     @property
@@ -77,7 +77,7 @@ class Plateau:
         return (values > -min(reach, self.outside)) & (values < min(reach, self.inside))
 
 
-def foreseen(grid: Grid, blocks: Blocks, half: int) -> tuple[np.ndarray, np.ndarray]:
+def foreseen(grid: Grid, blocks: Blocks, half: int) -> tuple[Int[np.ndarray, "K 3 3 3"], Float[np.ndarray, "K 3 3 3"]]:
     """Numbers of the 3^3 points of each block at half its stride, and the field interpolated there."""
     last = grid.resolution - 1
     middle, high = np.minimum(blocks.low + half, last), np.minimum(blocks.low + 2 * half, last)

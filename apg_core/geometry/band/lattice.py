@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Real
 
 # Corner (x, y, z) of a cell is number 4x + 2y + z.
 CORNERS = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(8, 3)
@@ -45,7 +45,7 @@ class Grid:
         """Where the points with these numbers lie."""
         return (self.low + self.indices(numbers) * self.spacing).astype(np.float32)
 
-    def on_border(self, numbers: Int[np.ndarray, "*shape"]) -> np.ndarray:
+    def on_border(self, numbers: Int[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
         """Whether the points with these numbers lie on a face of the cube."""
         indices = self.indices(numbers)
         return ((indices == 0) | (indices == self.resolution - 1)).any(axis=-1)
@@ -96,7 +96,7 @@ class NarrowBand:
         low, high = indices.min(axis=0) - spare, indices.max(axis=0) + spare
         return np.maximum(low, 0), np.minimum(high, self.grid.resolution - 1)
 
-    def place(self, indices: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "V 3"]:
+    def place(self, indices: Real[np.ndarray, "*shape 3"]) -> Float[np.ndarray, "*shape 3"]:
         """Where these lattice indices, whole or not, lie."""
         return self.box.low + indices * ((self.box.high - self.box.low) / (self.grid.resolution - 1))
 

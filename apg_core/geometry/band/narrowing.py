@@ -100,7 +100,7 @@ def _coarse_blocks(samples: Samples, stride: int) -> tuple[Blocks, float, Platea
 
 def _is_felt(slope: float, plateau: Plateau, width: float) -> bool:
     """Whether a clamped field leaves its plateau so early that a surface anywhere in a block of this width shows."""
-    return plateau.felt_from(slope) >= _FELT_REACH * width
+    return bool(plateau.felt_from(slope) >= _FELT_REACH * width)
 
 
 def _divided(samples: Samples, blocks: Blocks, half: int, *, slope: float, plateau: Plateau) -> tuple[Blocks, float]:

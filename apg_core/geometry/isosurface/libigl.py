@@ -21,4 +21,4 @@ def extract(band: NarrowBand) -> TriangleMesh:
     places = band.grid.indices(band.corners).astype(np.float64)
     cells = band.corner_rows()[:, _AROUND_THE_FACES]
     vertices, faces, _ = igl.marching_cubes(positive_outside(band.values).astype(np.float64), places, cells, 0.0)
-    return TriangleMesh(vertices, faces)
+    return TriangleMesh(vertices, faces.astype(np.int32))

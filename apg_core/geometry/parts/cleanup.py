@@ -14,7 +14,6 @@ from apg_core.geometry.parts.simplification import simplify
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions
 
-FLOATER_SHARE = 0.01  # of a part's area; components below it are dropped
 TOUCHING = 0.001  # length; pieces this near to each other are connected
 # Taubin's two passes: one that shrinks, one that grows a little more, so that the volume stays.
 SHRINK, GROW = 0.5, 0.53
@@ -37,17 +36,17 @@ def clean_part(mesh: TriangleMesh, options: CleanupOptions) -> Cleaned:
     if 0 < options.simplify_faces < len(mesh.faces):
         kept, note = simplify(mesh, options.simplify_faces, aggressiveness=options.simplify_aggressiveness)
         notes.append(note)
-    without = drop_floaters(kept)
+    without = drop_floaters(kept, options.floater_share)
     if len(without.faces) < len(kept.faces):
         notes.append(f"dropped floaters of {len(kept.faces) - len(without.faces)} faces")
     return Cleaned(without, tuple(notes))
 
 
-def drop_floaters(mesh: TriangleMesh) -> TriangleMesh:
-    """The mesh without connected components under 1 % of its area; the largest one always stays."""
+def drop_floaters(mesh: TriangleMesh, share: float) -> TriangleMesh:
+    """The mesh without connected components under this share of its area; the largest one always stays."""
     labels = face_components(mesh)
     areas = np.bincount(labels, trimesh.triangles.area(mesh.vertices[mesh.faces]))
-    keep = areas >= FLOATER_SHARE * areas.sum()
+    keep = areas >= share * areas.sum()
     keep[areas.argmax()] = True
     return keep_faces(mesh, keep[labels])
 
@@ -59,10 +58,10 @@ def smooth(mesh: TriangleMesh, iterations: int) -> TriangleMesh:
     return TriangleMesh(np.asarray(smoothed.vertices, mesh.vertices.dtype), mesh.faces)
 
 
-def connected_scene(meshes: Sequence[TriangleMesh], *, tolerance: float = TOUCHING) -> list[TriangleMesh]:
+def connected_scene(meshes: Sequence[TriangleMesh]) -> list[TriangleMesh]:
     """The meshes without components that do not touch the first mesh, directly or through others.
 
-    Components touch where their surfaces meet or come within `tolerance`; a mesh of which nothing is left is empty.
+    Components touch where their surfaces meet or come within `TOUCHING`; a mesh of which nothing is left is empty.
     """
     labels = [face_components(mesh) for mesh in meshes]
     pieces = [
@@ -70,7 +69,7 @@ def connected_scene(meshes: Sequence[TriangleMesh], *, tolerance: float = TOUCHI
         for mesh, label in zip(meshes, labels, strict=True)
     ]
     start = [place == 0 for place, some in enumerate(pieces) for _ in some]
-    kept = iter(reached([piece for some in pieces for piece in some], start, tolerance=tolerance))
+    kept = iter(reached([piece for some in pieces for piece in some], start, tolerance=TOUCHING))
     keep = [np.array([next(kept) for _ in some], bool) for some in pieces]
     return [keep_faces(mesh, share[label]) for mesh, label, share in zip(meshes, labels, keep, strict=True)]
 

@@ -35,7 +35,7 @@ class _Shell:
     """Which of them it encloses now."""
 
     @classmethod
-    def around(cls, before: Int[np.ndarray, " Q"], after: Int[np.ndarray, " Q"], grid: Grid) -> "_Shell":
+    def around(cls, before: Int[np.ndarray, " Q"], after: Int[np.ndarray, " W"], grid: Grid) -> "_Shell":
         cells = _crossed(after, grid)
         corners = distinct(cells[:, None] + CORNERS @ grid.strides)
         return cls(cells, corners, np.isin(corners, before), np.isin(corners, after))
@@ -124,6 +124,8 @@ def _crossed(numbers: Int[np.ndarray, " Q"], grid: Grid) -> Int[np.ndarray, " K"
     return np.sort(grid.number(np.argwhere(some & ~every) + low))
 
 
-def _neighbours(block: Bool[np.ndarray, "X Y Z"], axis: int) -> tuple[np.ndarray, np.ndarray]:
+def _neighbours(
+    block: Bool[np.ndarray, "X Y Z"], axis: int
+) -> tuple[Bool[np.ndarray, "A B C"], Bool[np.ndarray, "A B C"]]:
     aligned = np.moveaxis(block, axis, 0)
     return np.moveaxis(aligned[:-1], 0, axis), np.moveaxis(aligned[1:], 0, axis)

@@ -51,7 +51,10 @@ class SurfaceCells:
 
 
 def overlap(a: SurfaceCells, b: SurfaceCells) -> float:
-    """max(|A n B| / |A|, |A n B| / |B|); 0 where either is empty (spec/pipeline.md, step 5)."""
+    """max(|A n B| / |A|, |A n B| / |B|); 0 where either is empty.
+
+    docs/how-it-works.md, "Generation step by step".
+    """
     smaller = min(len(a.numbers), len(b.numbers))
     if smaller == 0:
         return 0.0

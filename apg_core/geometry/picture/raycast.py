@@ -71,7 +71,9 @@ class _Camera:
         middle = (low + high) / 2
         return cls(eye, axes, np.array([middle[0] - width / 2, middle[1] + width / 2]), width)
 
-    def rays(self, across: np.ndarray, down: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    def rays(
+        self, across: Float[np.ndarray, " Q"], down: Float[np.ndarray, " Q"], size: int
+    ) -> tuple[Float[np.ndarray, "Q 3"], Float[np.ndarray, "Q 3"]]:
         """Origins and unit directions through these places of a picture of `size` pixels."""
         right = self.corner[0] + across / size * self.width
         up = self.corner[1] - down / size * self.width

@@ -8,7 +8,7 @@ from PIL import Image
 
 from apg_core.geometry.picture.colours import Colour
 from apg_core.geometry.picture.raycast import cast_picture
-from apg_core.protocol.arrays import Labels, RgbaImage, RgbImage
+from apg_core.protocol.arrays import Labels, RgbaImage
 from apg_core.protocol.mesh import TriangleMesh
 
 # How far a part moves away from the centre, as a share of its distance from it.
@@ -24,7 +24,7 @@ def preview(
     *,
     given: UInt8[np.ndarray, "H W _"] | TriangleMesh | None = None,
     size: int = 560,
-) -> RgbImage:
+) -> UInt8[np.ndarray, "{size} _ 3"]:
     """The parts together and pulled apart, side by side on white, after the picture or mesh that was given.
 
     Every panel is a square of `size` pixels. Meshes are in one frame, y up, seen from the front right.
@@ -55,7 +55,7 @@ def coloured_mask(labels: Labels, colours: Mapping[int, Colour]) -> RgbaImage:
     return image
 
 
-def _framed(picture: UInt8[np.ndarray, "H W _"], size: int) -> RgbImage:
+def _framed(picture: UInt8[np.ndarray, "H W _"], size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
     """The picture on a white square, whole, with the margin of the other panels."""
     given = Image.fromarray(picture).convert("RGBA")
     room = round(size * (1 - 2 * _PICTURE_MARGIN))

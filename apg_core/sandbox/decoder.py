@@ -1,0 +1,103 @@
+"""Decodes untrusted files in processes of their own, within time and memory."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from types import TracebackType
+from typing import Self
+
+from apg_core.errors import InputError, LimitError, SandboxError
+from apg_core.sandbox.messages import DecodeAnswer, Decoded, DecodeRequest
+
+log = logging.getLogger(__name__)
+
+_START_SECONDS = 120.0
+_GRACE_SECONDS = 2.0  # beyond the process's own alarm
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+class Decoder:
+    """A few processes that decode; one that dies or hangs is replaced, and its request refused.
+
+    Use as an async context; the processes start then, so that the first request need not wait for imports.
+    """
+
+    def __init__(self, *, processes: int, memory_bytes: int) -> None:
+        self._processes = processes
+        self._memory_bytes = memory_bytes
+        self._idle: asyncio.Queue[asyncio.subprocess.Process | None] = asyncio.Queue()
+        self._started: set[asyncio.subprocess.Process] = set()
+
+    async def __aenter__(self) -> Self:
+        for process in await asyncio.gather(*(self._start() for _ in range(self._processes))):
+            self._idle.put_nowait(process)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in list(self._started):
+            await self._end(process)
+
+    async def decode(self, request: DecodeRequest) -> Decoded:
+        """The files as a prompt, written to `request.output`.
+
+        Raises:
+            InputError: they cannot be used, or not within the limits.
+            SandboxError: no process to decode them could be started.
+        """
+        process = await self._idle.get()
+        healthy: asyncio.subprocess.Process | None = None
+        try:
+            if process is None or process.returncode is not None:
+                process = await self._start()
+            answer = await self._ask(process, request)
+            healthy = process
+        finally:
+            if healthy is None and process is not None:
+                await self._end(process)
+            self._idle.put_nowait(healthy)
+        if answer.decoded is None:
+            raise InputError("the inputs cannot be used") if answer.refusal is None else answer.refusal.error()
+        return answer.decoded
+
+    async def _ask(self, process: asyncio.subprocess.Process, request: DecodeRequest) -> DecodeAnswer:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        line = b""
+        with contextlib.suppress(ConnectionError):
+            process.stdin.write(request.model_dump_json().encode() + b"\n")
+            await process.stdin.drain()
+            with contextlib.suppress(TimeoutError):
+                line = await asyncio.wait_for(process.stdout.readline(), request.seconds + _GRACE_SECONDS)
+        if not line:
+            log.warning("decoder ended before it answered", extra={"seconds": request.seconds})
+            raise LimitError(
+                f"the inputs could not be decoded within {request.seconds:g} s and the memory allowed; "
+                "make them smaller, or save them again"
+            )
+        return DecodeAnswer.model_validate_json(line)
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "apg_core.sandbox.worker", str(self._memory_bytes)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **_ENVIRONMENT},
+        )
+        self._started.add(process)
+        assert process.stdout is not None
+        try:  # the time limit of a request must not count the time that imports take
+            await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
+        except TimeoutError as error:
+            await self._end(process)
+            raise SandboxError("the decoder did not start; try again shortly") from error
+        return process
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        self._started.discard(process)

@@ -1,1 +1,0 @@
-"""Decoding of untrusted files, in processes that may be killed."""

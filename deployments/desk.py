@@ -1,0 +1,190 @@
+"""What callers may do with jobs: submit, look, list, cancel, delete, follow, fetch.
+
+The HTTP routes and the handle's calls are this in two forms; nothing here knows either.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import uuid4
+
+from apg_core.errors import ApgError
+from apg_core.presets import Preset
+from apg_core.protocol.job import Event, Job, JobPage, JobStatus
+from apg_core.protocol.mode import InputEntry
+from apg_core.protocol.options import GenerationOptions
+from apg_core.sandbox.decoder import Decoder
+from apg_core.sandbox.messages import Decoded, DecodeRequest
+from deployments.errors import ExpiredError, JobNotFoundError, StoreError
+from deployments.limits import ServiceLimits
+from deployments.running.checkpoint import PROMPT
+from deployments.stores.artifacts import ArtifactStore
+from deployments.stores.jobs.feed import EventFeed
+from deployments.stores.jobs.records import IdempotencyKey, JobRecord, NewJob, StoredArtifact
+from deployments.stores.jobs.store import JobStore
+from deployments.stores.jobs.views import job_view, number_of, page_view
+from deployments.uploads import Upload
+
+log = logging.getLogger(__name__)
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a submission came to: its job, and whether an earlier one with the same key had made it."""
+
+    job: Job
+    replayed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """Where jobs are handed in, asked for and picked up; a job of another owner is not there at all.
+
+    Methods that are not coroutines wait for the stores: call them from a thread.
+    """
+
+    preset: Preset
+    limits: ServiceLimits
+    jobs: JobStore
+    artifacts: ArtifactStore
+    feed: EventFeed
+    decoder: Decoder
+
+    async def submit(self, upload: Upload, *, owner: str, key: str | None, request_id: str) -> Receipt:
+        """Decode what was uploaded, and queue a job for it; a `key` that was used before gives its job again.
+
+        Raises:
+            InputError: it cannot be used.
+            IdempotencyError: the key came before with another upload.
+            UnavailableError, TooManyJobsError: not now.
+        """
+        options = self.preset.complete(GenerationOptions.model_validate(upload.options))
+        self.limits.check_options(options)
+        idempotency = None if key is None else IdempotencyKey(key=key, body_sha256=upload.sha256)
+        if idempotency is not None:
+            earlier = await asyncio.to_thread(self.jobs.replay, owner, idempotency)
+            if earlier is not None:
+                return Receipt(job_view(earlier), replayed=True)
+        decoded, prompt = await self._decode(upload)
+        job_id = uuid4().hex
+        new = NewJob(
+            id=job_id,
+            owner=owner,
+            mode=decoded.mode,
+            seed=options.seed,
+            options=options.model_dump(mode="json"),
+            inputs={field: InputEntry(name=file.name, sha256=file.sha256) for field, file in upload.files.items()},
+            artifacts=(await asyncio.to_thread(self.artifacts.put, job_id, 0, PROMPT, prompt),),
+            parts_total=decoded.regions,
+            request_id=request_id,
+        )
+        return await self._queue(new, idempotency)
+
+    def get(self, job_id: str, owner: str) -> Job:
+        """The job as it is now.
+
+        Raises:
+            JobNotFoundError: there is none of this id that belongs to the owner.
+        """
+        return job_view(self._record(job_id, owner))
+
+    def page(
+        self, owner: str, *, status: JobStatus | None = None, limit: int = 20, cursor: str | None = None
+    ) -> JobPage:
+        """The owner's jobs, newest first; `cursor` is the `next_cursor` of the page before.
+
+        Raises:
+            MalformedRequestError: not such a cursor.
+        """
+        before = None if cursor is None else number_of(cursor)
+        return page_view(self.jobs.page(owner, limit=limit, before=before, status=status))
+
+    def cancel(self, job_id: str, owner: str) -> Job:
+        """Stop a job, within one denoising step where it runs; parts that it has accepted stay."""
+        return job_view(self.jobs.cancel(_checked(job_id), owner))
+
+    def delete(self, job_id: str, owner: str) -> None:
+        """Cancel a job, and remove it with all its artifacts; those of a running one go when its runner lets go."""
+        if self.jobs.hide(_checked(job_id), owner):
+            self.artifacts.remove_job(job_id)
+            self.jobs.remove(job_id)
+
+    async def follow(self, job_id: str, owner: str, *, after: int = 0) -> AsyncIterator[Event]:
+        """Events of a job beyond number `after` as they come, until it has ended.
+
+        Raises:
+            JobNotFoundError: before the first of them.
+        """
+        await asyncio.to_thread(self._record, job_id, owner)
+        return self.feed.follow(job_id, owner, after=after)
+
+    async def wait(self, job: Job, owner: str, *, seconds: float) -> Job:
+        """The job once it has ended, or as it is after so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                async for _ in self.feed.follow(job.id, owner):
+                    pass
+        with suppress(ApgError):  # it is queued whatever happens now: that is the answer then
+            return await asyncio.to_thread(self.get, job.id, owner)
+        return job
+
+    def artifact(self, job_id: str, name: str, owner: str) -> StoredArtifact:
+        """One of a job's files; a part's is there as soon as its event is out.
+
+        Raises:
+            JobNotFoundError: there is no such job, or it has no such file.
+            ExpiredError: the job's files were removed after the retention time.
+        """
+        job = self._record(job_id, owner)
+        if job.status is JobStatus.EXPIRED:
+            raise ExpiredError("the artifacts of this job were removed after the retention time")
+        artifact = job.artifact(name)
+        if artifact is None or artifact.is_hidden:
+            raise JobNotFoundError("this job has no such artifact; the job lists what it has")
+        return artifact
+
+    def read(self, artifact: StoredArtifact, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """A file's bytes in chunks, all or `length` of them from `start` on; it is open before this returns.
+
+        Raises:
+            ExpiredError: the file is gone.
+            StoreError: the store cannot be reached.
+        """
+        return self.artifacts.read(artifact, start, artifact.bytes - start if length is None else length)
+
+    def _record(self, job_id: str, owner: str) -> JobRecord:
+        return self.jobs.get(_checked(job_id), owner)
+
+    async def _decode(self, upload: Upload) -> tuple[Decoded, bytes]:
+        output = upload.folder / "prompt.npz"
+        paths = {field: file.path for field, file in upload.files.items()}
+        limits = self.limits
+        request = DecodeRequest(files=paths, limits=limits, seconds=limits.decode_seconds, output=output)
+        decoded = await self.decoder.decode(request)
+        return decoded, await asyncio.to_thread(output.read_bytes)
+
+    async def _queue(self, new: NewJob, idempotency: IdempotencyKey | None) -> Receipt:
+        submitted = None
+        try:
+            submitted = await asyncio.to_thread(
+                self.jobs.submit, new, limits=self.limits.queue, idempotency=idempotency
+            )
+        finally:
+            if submitted is None or submitted.replayed:
+                with suppress(StoreError):  # the error that brought us here says more
+                    await asyncio.to_thread(self.artifacts.remove_job, new.id)
+        if not submitted.replayed:
+            log.info("job queued", extra={"job": new.id, "mode": new.mode})
+        return Receipt(job_view(submitted.job), submitted.replayed)
+
+
+def _checked(job_id: str) -> str:
+    """This id, if it can be one; any other would be a question to the stores that only a mistake asks."""
+    if _ID.fullmatch(job_id) is None:
+        raise JobNotFoundError("there is no such job; its id is in the answer to its submission")
+    return job_id

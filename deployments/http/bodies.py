@@ -1,0 +1,166 @@
+"""Bodies of submissions, read within limits: multipart, or JSON with base64."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import AsyncGenerator
+from typing import NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from apg_core.errors import InputError, LimitError
+from apg_core.protocol.mode import INPUTS
+from deployments.errors import MalformedRequestError, MediaTypeError
+from deployments.uploads import Upload, UploadFolder
+
+OPTIONS_BYTES = 64 * 1024
+_FORM_OVERHEAD_BYTES = 64 * 1024
+_COPY_BYTES = 1 << 20
+_DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*?;base64,")
+_ENDING_OF_TYPE = {
+    "model/gltf-binary": ".glb",
+    "model/gltf+json": ".gltf",
+    "model/obj": ".obj",
+    "model/ply": ".ply",
+    "model/stl": ".stl",
+}
+_OPTIONS = TypeAdapter(dict[str, JsonValue])
+
+
+class JobRequest(BaseModel):
+    """The JSON form of a submission."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    image: str | None = Field(default=None, min_length=1)
+    """PNG, JPEG or WebP, as base64 or as a data URI."""
+    mesh: str | None = Field(default=None, min_length=1)
+    """GLB, glTF, OBJ, PLY, STL or OFF, as base64 or as a data URI."""
+    mask: str | None = Field(default=None, min_length=1)
+    """Indexed part mask (PNG or WebP) of the image, as base64 or as a data URI."""
+    options: dict[str, JsonValue] = {}
+    """Generation options by name."""
+
+
+async def receive(request: Request, folder: UploadFolder, *, json_bytes: int) -> Upload:
+    """Write the files of a submission into `folder`.
+
+    Raises:
+        MediaTypeError: neither multipart nor JSON.
+        MalformedRequestError: cannot be parsed.
+        LimitError: larger than allowed; a JSON body above `json_bytes`.
+        InputError: a field that is not known, or given twice.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if kind == "multipart/form-data":
+            return await _receive_form(request, folder)
+        if kind == "application/json":
+            body = b"".join([chunk async for chunk in _counted(request, json_bytes)])
+            return await run_in_threadpool(_read_json, body, folder)
+    except ClientDisconnect as error:
+        raise MalformedRequestError("the body ended before it was complete") from error
+    raise MediaTypeError(f"send multipart/form-data or application/json, not {kind or 'a body without a type'}")
+
+
+async def _receive_form(request: Request, folder: UploadFolder) -> Upload:
+    parser = MultiPartParser(
+        request.headers,
+        _counted(request, folder.file_bytes * len(INPUTS) + OPTIONS_BYTES + _FORM_OVERHEAD_BYTES),
+        max_files=len(INPUTS),
+        max_fields=len(INPUTS) + 1,
+        max_part_size=OPTIONS_BYTES,
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise MalformedRequestError(f"the multipart body cannot be read: {error.message}") from error
+    options: dict[str, JsonValue] | None = None
+    try:
+        for field, value in form.multi_items():
+            if field != "options":
+                await run_in_threadpool(_store, folder, field, value)
+            elif options is None:
+                options = _read_options(await value.read(OPTIONS_BYTES) if isinstance(value, UploadFile) else value)
+            else:
+                raise InputError("options is given twice", field="options")
+    finally:
+        await form.close()
+    return folder.upload(options or {})
+
+
+def _store(folder: UploadFolder, field: str, value: UploadFile | str) -> None:
+    folder.input_of(field)
+    if isinstance(value, str):
+        raise InputError(f"{field} must be a file: send it with a file name", field=field)
+    folder.store(field, value.filename or field, iter(lambda: value.file.read(_COPY_BYTES), b""))
+
+
+async def _counted(request: Request, allowed: int) -> AsyncGenerator[bytes, None]:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > allowed:
+        raise LimitError(f"the body has {int(declared):,} bytes, and the limit is {allowed:,}; make the files smaller")
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > allowed:
+            raise LimitError(f"the body has more than {allowed:,} bytes, the limit; make the files smaller")
+        yield chunk
+
+
+def _read_json(body: bytes, folder: UploadFolder) -> Upload:
+    try:
+        sent = JobRequest.model_validate(_parse(body))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = str(first["loc"][0]) if first["loc"] else "body"
+        if first["type"] == "extra_forbidden":
+            folder.input_of(field)
+        raise InputError(f"{field}: {first['msg'][:1].lower()}{first['msg'][1:]}", field=field) from error
+    for field in INPUTS:
+        if (text := getattr(sent, field)) is not None:
+            content, ending = _decode_base64(field, text)
+            folder.store(field, field + ending, [content])
+    return folder.upload(sent.options)
+
+
+def _decode_base64(field: str, text: str) -> tuple[bytes, str]:
+    ending = ""
+    if text.startswith("data:"):
+        if (match := _DATA_URI.match(text)) is None:
+            raise InputError(f"{field}: a data URI must be `data:TYPE;base64,...`", field=field)
+        ending = _ENDING_OF_TYPE.get(match["type"] or "", "")
+        text = text[match.end() :]
+    elif re.match(r"[a-z]+://", text):
+        raise InputError(f"{field}: addresses are not followed; send the content as base64", field=field)
+    try:
+        return base64.b64decode(text, validate=True), ending
+    except (binascii.Error, ValueError) as error:
+        raise InputError(f"{field}: not base64; send base64 or a data URI", field=field) from error
+
+
+def _read_options(text: str | bytes) -> dict[str, JsonValue]:
+    try:
+        return _OPTIONS.validate_python(_parse(text.encode() if isinstance(text, str) else text, field="options"))
+    except ValidationError as error:
+        raise InputError('options: must be a JSON object, such as {"seed": 1}', field="options") from error
+
+
+def _parse(text: bytes, *, field: str | None = None) -> JsonValue:
+    where = "" if field is None else f"{field}: "
+    try:
+        parsed: JsonValue = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise MalformedRequestError(f"{where}the JSON is nested too deeply", field=field) from error
+    except ValueError as error:  # also text that is not UTF-8, and numbers of absurd length
+        raise MalformedRequestError(f"{where}not JSON: {error}", field=field) from error
+    return parsed
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")

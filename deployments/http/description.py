@@ -1,0 +1,90 @@
+"""The OpenAPI document, with what only the running service knows: its preset's defaults, its limits, its keys."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from apg_core.protocol.mode import INPUTS
+from apg_core.protocol.options import GenerationOptions
+from deployments.desk import Desk
+from deployments.http.bodies import JobRequest
+from deployments.http.service import Service
+
+Schema = dict[str, Any]
+
+_OPEN = ("/health/", "/v2/health/")
+_REFERENCE = "#/components/schemas/"
+_OPTIONS, _REQUEST, _FORM = "GenerationOptions", "JobRequest", "JobForm"
+
+SUBMISSION: Schema = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {"$ref": _REFERENCE + _FORM},
+            "encoding": {"options": {"contentType": "application/json"}},
+        },
+        "application/json": {"schema": {"$ref": _REFERENCE + _REQUEST}},
+    },
+}
+"""The body of a submission; `completed` has the schemas that it refers to."""
+
+
+def completed(document: Schema, service: Service) -> Schema:
+    """What FastAPI says of the routes, completed for this service."""
+    components = document["components"]
+    components["schemas"] |= _of_submissions(service.desk)
+    for operation in _operations(document):
+        for answer in operation["responses"].values():
+            for content in answer.get("content", {}).values():
+                if "itemSchema" in content:  # OpenAPI 3.1 has none: there the schema of a stream is that of an item
+                    content["schema"] = content.pop("itemSchema")
+    if service.keys is None:
+        for operation in _operations(document):
+            operation["responses"].pop("401", None)
+        return document
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    for path, operations in document["paths"].items():
+        if not path.startswith(_OPEN):
+            for operation in operations.values():
+                operation["security"] = [{"bearer": []}, {"apiKey": []}]
+    return document
+
+
+def _of_submissions(desk: Desk) -> Schema:
+    options = {"$ref": _REFERENCE + _OPTIONS}
+    as_json = JobRequest.model_json_schema()
+    as_json["properties"]["options"] = options
+    del as_json["$defs"]  # of the options that these take the place of
+    as_form = {
+        "type": "object",
+        "title": _FORM,
+        "description": "The multipart form of a submission.",
+        "properties": {
+            name: {"type": "string", "format": "binary", "description": kind.about} for name, kind in INPUTS.items()
+        }
+        | {"options": options},
+        "additionalProperties": False,
+    }
+    return {_OPTIONS: _options(desk), _REQUEST: as_json, _FORM: as_form}
+
+
+def _options(desk: Desk) -> Schema:
+    """Options of a generation, where each default is what an option comes to that is left out."""
+    schema = GenerationOptions.model_json_schema()
+    schema["description"] = (
+        f"Options of one generation. Defaults are those of the preset that runs here, {desk.preset.name}; a guidance "
+        "scale that is null is the preset's for the mode (`/v1/models`)."
+    )
+    options: Schema = schema["properties"]
+    for name, value in desk.preset.complete(GenerationOptions()).model_dump(mode="json").items():
+        options[name]["default"] = value
+    for name, largest in desk.limits.largest_options.items():
+        options[name]["maximum"] = min(largest, options[name]["maximum"])
+    return schema
+
+
+def _operations(document: Schema) -> Iterator[Schema]:
+    for operations in document["paths"].values():
+        yield from operations.values()

@@ -1,0 +1,108 @@
+"""The deployment that speaks HTTP; the routes are in `deployments.http`."""
+
+import asyncio
+import ipaddress
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.context import _get_global_client
+from ray.serve.exceptions import RayServeException
+
+from apg_core.presets import load_preset
+from apg_core.sandbox.decoder import Decoder
+from deployments.desk import Desk
+from deployments.errors import NotReadyError, OpenServiceError
+from deployments.http.api import build_api
+from deployments.http.auth import Keys
+from deployments.http.service import Service
+from deployments.logs import join_serve_logs
+from deployments.replicas.handle_desk import HandleDesk
+from deployments.replicas.handles import Handle
+from deployments.replicas.loopback import listen_where_ray_does
+from deployments.replicas.replica import Replica
+from deployments.settings import AccessSettings, AppArgs
+from deployments.stores.jobs.feed import EventFeed
+from deployments.stores.opening import Stores, open_stores
+
+POLL_SECONDS = 0.05  # how soon a follower hears of an event
+READY_SECONDS = 2.0
+
+
+@serve.ingress()
+class IngressReplica(HandleDesk):
+    """Answers HTTP requests, and the calls of `clients.handle`."""
+
+    def __init__(self, args: AppArgs, *, waits_for: Sequence[Handle[Replica]]) -> None:
+        join_serve_logs()
+        listen_where_ray_does()
+        check_bound_address(_bound_host(), args.access)
+        stores = open_stores(args.stores)
+        preset = load_preset(args.models.preset)
+        desk = Desk(
+            preset=preset,
+            limits=args.limits,
+            jobs=stores.jobs,
+            artifacts=stores.artifacts,
+            feed=EventFeed(stores.jobs, poll_seconds=POLL_SECONDS),
+            decoder=Decoder(processes=args.decoder_processes, memory_bytes=args.limits.decode_bytes),
+        )
+        super().__init__(desk)
+        self._service = Service(
+            desk=desk,
+            database=stores.database,
+            precision=preset.precision_on(args.models.device),
+            keys=None if args.access.keys_file is None else Keys.from_file(args.access.keys_file),
+            echo_request_ids=False,
+            check_ready=_Readiness(stores, waits_for).check,
+        )
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """The application that Serve runs in this replica."""
+        return build_api(self._service)
+
+
+def check_bound_address(host: str, access: AccessSettings) -> None:
+    """Refuse to be reachable from other machines without keys.
+
+    Raises:
+        OpenServiceError: it would be.
+    """
+    if access.keys_file is not None or access.allow_open or _is_loopback(host):
+        return
+    raise OpenServiceError(
+        f"the service would listen on {host} for everyone; give `access.keys_file`, listen on 127.0.0.1, "
+        "or say `access.allow_open: true`"
+    )
+
+
+class _Readiness:
+    """Asks every deployment once whether it is there; each has run its network when it can answer."""
+
+    def __init__(self, stores: Stores, deployments: Sequence[Handle[Replica]]) -> None:
+        self._stores = stores
+        self._waiting = list(deployments)
+
+    async def check(self) -> None:
+        await asyncio.to_thread(self._stores.ping)
+        for handle in list(self._waiting):
+            try:
+                await asyncio.wait_for(handle.call(Replica.ready)(), READY_SECONDS)
+            except (TimeoutError, RayError, RayServeException) as error:
+                raise NotReadyError(f"{handle.name} is still starting; try again shortly") from error
+            self._waiting.remove(handle)
+
+
+def _bound_host() -> str:
+    # No public call tells a replica what the proxy listens on.
+    client = _get_global_client()
+    assert client is not None
+    return str(client.http_config.host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

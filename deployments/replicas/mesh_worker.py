@@ -1,0 +1,69 @@
+"""The deployment that does geometry and files; all of it on the CPU, in the replica's threads."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from apg_core.geometry.parts.overlap import SurfaceCells
+from apg_core.geometry.picture.render import preview
+from apg_core.geometry.surface import Surface
+from apg_core.pipeline.ending import Ending
+from apg_core.pipeline.finishing import OutputFile, draft_file, finish, output_files
+from apg_core.pipeline.meshing import MeshWorker
+from apg_core.pipeline.stages import CleanedPart, FittedParts
+from apg_core.presets import load_preset
+from apg_core.protocol.manifest import AcceptedPart, PartFacts, Provenance
+from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.options import CleanupOptions, GenerationOptions, MeshOptions
+from apg_core.protocol.prompt import Prompt
+from deployments.logs import join_serve_logs
+from deployments.replicas.loopback import listen_where_ray_does
+from deployments.replicas.replica import Replica
+from deployments.running.archive import archive_of
+from deployments.settings import ModelSettings
+
+
+class MeshWorkerReplica(Replica):
+    """Surfaces, overlap, cleanup, files."""
+
+    def __init__(self, models: ModelSettings) -> None:
+        join_serve_logs()
+        listen_where_ray_does()
+        self._meshes = MeshWorker(load_preset(models.preset).surface)
+        self._warm_up()
+
+    def sample_surface(self, mesh: TriangleMesh, seed: int) -> Surface:
+        """Points and farthest points for encoding."""
+        return self._meshes.sample_surface(mesh, seed)
+
+    def overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
+        """Larger share of surface cells that both have."""
+        return self._meshes.overlap(mesh, accepted)
+
+    def clean(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
+        """The part as it is kept."""
+        return self._meshes.clean(mesh, options, grid_size)
+
+    def fit(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
+        """The parts cut to the given mesh and grown into its gaps."""
+        return self._meshes.fit(parts, given, options)
+
+    def draft_file(self, part: AcceptedPart, parts_total: int | None) -> OutputFile:
+        """An accepted part's file while the generation goes on."""
+        return draft_file(part, parts_total=parts_total)
+
+    def package(
+        self, ending: Ending, prompt: Prompt, options: GenerationOptions, provenance: Provenance
+    ) -> list[OutputFile]:
+        """Every file of a finished generation, and one archive of them all."""
+        finished = finish(ending, options)
+        files = list(output_files(finished, prompt=prompt, options=options, provenance=provenance))
+        return [*files, archive_of(files)]
+
+    def _warm_up(self) -> None:
+        corners = np.eye(4, 3, dtype=np.float32)
+        tetrahedron = TriangleMesh(corners, np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]], np.int32))
+        cleaned = self.clean(tetrahedron, CleanupOptions(), grid_size=16)
+        part = AcceptedPart(PartFacts(index=0, attempt=0, seed=0, overlap=0.0), cleaned.mesh)
+        self.draft_file(part, None)
+        preview([cleaned.mesh], [(255, 255, 255, 255)])

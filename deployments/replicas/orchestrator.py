@@ -1,0 +1,49 @@
+"""The deployment that claims jobs and runs them over the others; see `deployments.running`."""
+
+from functools import partial
+
+from apg_core.pipeline.loading import ModelLoader, pick_device
+from apg_core.presets import load_preset
+from deployments.logs import enter_job, join_serve_logs
+from deployments.replicas.handle_stages import HandleStages, StageHandles
+from deployments.replicas.loopback import listen_where_ray_does
+from deployments.replicas.replica import Replica
+from deployments.running.runner import JobRunner
+from deployments.running.worker import JobWorker
+from deployments.settings import AppArgs
+from deployments.stores.jobs.records import JobRecord
+from deployments.stores.opening import open_stores
+
+
+class OrchestratorReplica(Replica):
+    """Runs up to `concurrent_jobs` jobs at a time; several replicas share the queue."""
+
+    def __init__(self, args: AppArgs, *, stages: StageHandles) -> None:
+        join_serve_logs()
+        listen_where_ray_does()
+        self._stores = open_stores(args.stores)
+        preset = load_preset(args.models.preset)
+        models = ModelLoader(preset, device=pick_device("cpu"), checkpoints=(args.models.checkpoints,))
+        runner = JobRunner(
+            preset=preset,
+            provenance=models.provenance(inputs={}),
+            stages=partial(_stages_of, stages),
+            leases=self._stores.leases,
+            artifacts=self._stores.artifacts,
+        )
+        self._worker = JobWorker(self._stores, runner, concurrent_jobs=args.concurrent_jobs)
+        self._worker.start()
+
+    async def check_health(self) -> None:
+        """Raise if the worker has stopped by itself: Serve replaces this replica then."""
+        self._worker.check()
+
+    async def __del__(self) -> None:
+        """Give every job back to the queue; Serve awaits this when a replica is asked to stop."""
+        await self._worker.stop()
+        self._stores.database.close()
+
+
+def _stages_of(handles: StageHandles, job: JobRecord) -> HandleStages:
+    enter_job(job.id, request_id=job.request_id)  # this task is the job's
+    return HandleStages(handles)

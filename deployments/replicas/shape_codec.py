@@ -1,0 +1,48 @@
+"""The deployment between surfaces, latents and meshes.
+
+The surface is extracted here, not in the mesh workers: the narrow band is as large as the mesh that comes of it, so
+sending it would add a hop (`benchmarks.hop`), and it is on this device already when `diso` wants it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from apg_core.geometry.surface import Surface, zero_surface
+from apg_core.pipeline.codec import ShapeCodec
+from apg_core.pipeline.meshing import MeshWorker
+from apg_core.protocol.arrays import LatentArray
+from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.options import DecodeOptions
+from deployments.replicas.networks import loader
+from deployments.replicas.replica import Replica
+from deployments.settings import ModelSettings
+
+_WARM_UP_GRID = 32
+
+
+class ShapeCodecReplica(Replica):
+    """Encodes surfaces, decodes latents; one at a time on the device, extraction beside it."""
+
+    def __init__(self, models: ModelSettings) -> None:
+        networks = loader(models)
+        self._codec = ShapeCodec(networks.vae())
+        self._meshes = MeshWorker(networks.preset.surface)
+        self._device = asyncio.Lock()
+        latent = self._codec.encode(zero_surface(networks.preset.surface))
+        self._codec.decode(latent, DecodeOptions(grid_size=_WARM_UP_GRID))
+
+    async def encode(self, surface: Surface, posterior_seed: int | None) -> LatentArray:
+        """Latent of a surface."""
+        async with self._device:
+            return await asyncio.to_thread(self._codec.encode, surface, posterior_seed=posterior_seed)
+
+    async def decode(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
+        """The mesh of a latent."""
+        async with self._device:
+            band = await asyncio.to_thread(self._codec.decode, latent, options)
+        return await asyncio.to_thread(self._meshes.extract, band, options)
+
+    async def agreement(self, latents: Sequence[LatentArray]) -> list[float]:
+        """How alike each latent's shape is to those of the others."""
+        async with self._device:
+            return await asyncio.to_thread(self._codec.agreement, latents)

@@ -1,0 +1,131 @@
+"""Runs one claimed job from where it is to its end, and records that end."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from apg_core.errors import ApgError, OutputError
+from apg_core.pipeline.brief import Brief
+from apg_core.pipeline.ending import Ending
+from apg_core.pipeline.finishing import OutputFile
+from apg_core.pipeline.generate import generate
+from apg_core.presets import Preset
+from apg_core.protocol.manifest import Provenance
+from apg_core.protocol.stage import Stage
+from deployments.errors import ExpiredError, LeaseLostError, StoreError, UnavailableError
+from deployments.problems import problem_of
+from deployments.running.archive import archive_of
+from deployments.running.checkpoint import Checkpoint
+from deployments.running.claimed import ClaimedJob
+from deployments.running.job_stages import JobStages
+from deployments.running.sink import JobSink
+from deployments.stores.artifacts import ArtifactStore
+from deployments.stores.jobs import tallies
+from deployments.stores.jobs.leases import JobEnd, JobLeases, LeaseState
+from deployments.stores.jobs.records import Claim, JobRecord, StoredArtifact
+from deployments.stores.jobs.tallies import Tally, Total
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRunner:
+    """Drives the generation of claimed jobs over their stages, wherever these are."""
+
+    preset: Preset
+    provenance: Provenance
+    """What the manifests say of the preset; each job adds its inputs."""
+    stages: Callable[[JobRecord], JobStages]
+    """Gives each job stages of its own."""
+    leases: JobLeases
+    artifacts: ArtifactStore
+
+    async def run(self, claim: Claim) -> None:
+        """Run the job to its end; returns without one where the lease is lost or the stores cannot be reached.
+
+        When this task is cancelled, the job ends so if its owner has asked for that; if not, it is given back to the
+        queue.
+        """
+        stages = self.stages(claim.job)
+        job = ClaimedJob(claim, self.leases, self.artifacts)
+        sink = JobSink(job, draft_file=stages.draft_file)
+        log.info("job claimed", extra={"run": claim.lease.run})
+        with _left_to_another_run():
+            try:
+                await self._generate(job, stages, sink)
+            except asyncio.CancelledError:
+                await _let_go(job, sink)
+            except (LeaseLostError, UnavailableError):
+                raise
+            except ApgError as error:
+                log.warning("job failed", exc_info=error)
+                problem = problem_of(error, request_id=claim.job.request_id)
+                archive = await _archived_parts(job, sink)
+                await job.write(JobLeases.finish, JobEnd("failed", error=problem, artifacts=archive))
+
+    async def _generate(self, job: ClaimedJob, stages: JobStages, sink: JobSink) -> None:
+        start = await Checkpoint.load(job)
+        brief = Brief(prompt=start.prompt, options=start.options, preset=self.preset, stages=stages, sink=sink)
+        async with sink.reporting_steps():
+            ending = await generate(brief, start.resume)
+        await sink.stage(Stage.PACKAGE)
+        provenance = replace(self.provenance, inputs=job.claim.job.inputs)
+        files = await stages.package(ending, start.prompt, start.options, provenance)
+        end = JobEnd(
+            "succeeded",
+            stop_reason=ending.stop_reason.value,
+            artifacts=[await job.put(file.name, file.content) for file in files],
+            tally=_tally(ending, stages),
+        )
+        await job.write(JobLeases.finish, end)
+        log.info("job succeeded", extra={"parts": len(ending.parts), "seconds": ending.timings})
+
+
+@contextmanager
+def _left_to_another_run() -> Iterator[None]:
+    """A lost lease or an unreachable store ends this run and not the job, which is claimed again."""
+    try:
+        yield
+    except LeaseLostError:
+        log.warning("lease lost; another runner has the job")
+    except UnavailableError as error:  # nobody's fault and not the job's
+        log.error("job left for another run", exc_info=error)  # noqa: TRY400
+
+
+async def _let_go(job: ClaimedJob, sink: JobSink) -> None:
+    match await job.state():
+        case LeaseState.CANCEL:
+            archive = await _archived_parts(job, sink)
+            await job.write(JobLeases.finish, JobEnd("cancelled", stop_reason="cancelled", artifacts=archive))
+            log.info("job cancelled")
+        case LeaseState.HELD:
+            await job.write(JobLeases.release)
+            log.info("job given back")
+        case LeaseState.LOST:
+            raise LeaseLostError(f"job {job.claim.job.id} is not held by this runner any more")
+
+
+async def _archived_parts(job: ClaimedJob, sink: JobSink) -> list[StoredArtifact]:
+    """The accepted parts in one file, for a job that ends early; nothing where there are none to be had."""
+    if not sink.part_files:
+        return []
+    try:
+        files = [OutputFile(one.name, await job.get(one)) for one in sink.part_files]
+        archive = await asyncio.to_thread(archive_of, files)
+        return [await job.put(archive.name, archive.content)]
+    except (OutputError, ExpiredError, StoreError):  # the job ends all the same, and each part is there
+        log.warning("no archive of the accepted parts", exc_info=True)
+        return []
+
+
+def _tally(ending: Ending, stages: JobStages) -> Tally:
+    tally = Tally()
+    for stage, seconds in ending.timings.items():
+        tally.observe(tallies.STAGE_SECONDS, seconds, label=stage)
+    tally.count(Total.ATTEMPTS, len(ending.parts), label="accepted")
+    tally.count(Total.ATTEMPTS, sum(part.facts.attempt for part in ending.parts), label="rejected")
+    for stage, count in stages.retried.items():
+        tally.count(Total.RETRIED, count, label=stage)
+    return tally

@@ -1,0 +1,93 @@
+"""What happens to jobs that nobody runs: lapsed ones end, old ones expire, deleted ones go."""
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy import and_, delete, or_, select, update
+
+from apg_core.protocol.job import JobStatus, Problem
+from deployments.stores.jobs import tallies
+from deployments.stores.jobs.database import Database
+from deployments.stores.jobs.leases import end_tally
+from deployments.stores.jobs.rows import JobRow, add_event
+from deployments.stores.jobs.store import IDEMPOTENCY_SECONDS
+from deployments.stores.jobs.tables import artifacts, idempotency, jobs, parts
+
+_KNOWN_FOR = 10  # retention times, after which an expired job is 404 instead of 410
+_ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+class Retention:
+    """Keeps the job store tidy; every runner may do it, at any time."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        retention_seconds: float,
+        max_runs: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._retention_seconds = retention_seconds
+        self._max_runs = max_runs
+        self._clock = clock
+
+    def settle(self) -> int:
+        """End jobs whose lease ran out and that are not to be taken up again; returns how many."""
+        now = self._clock()
+        lapsed = and_(jobs.c.status == JobStatus.RUNNING, jobs.c.lease_until < now)
+        unwanted = or_(jobs.c.cancel_requested, jobs.c.deleted, jobs.c.attempt >= self._max_runs)
+        query = select(jobs).where(lapsed, unwanted)
+        with self._database.reading() as connection:
+            if connection.execute(query.limit(1)).one_or_none() is None:
+                return 0
+        with self._database.writing() as connection:
+            rows = connection.execute(query.with_for_update(skip_locked=True)).all()
+            for row in rows:
+                changed = update(jobs).where(jobs.c.id == row.id).values(_ending(row, now))
+                ended = connection.execute(changed.returning(*jobs.c)).one()
+                add_event(connection, ended, kind=ended.status, at=now)
+                tallies.add(connection, end_tally(ended, now))
+            return len(rows)
+
+    def due(self) -> tuple[str, ...]:
+        """Ids of jobs whose artifacts are to be removed: past the retention time, or deleted."""
+        before = self._clock() - self._retention_seconds
+        old = and_(jobs.c.status.in_(_ENDED), jobs.c.finished_at < before)
+        gone = and_(jobs.c.deleted, jobs.c.status != JobStatus.RUNNING)
+        with self._database.reading() as connection:
+            return tuple(connection.execute(select(jobs.c.id).where(or_(old, gone)).limit(100)).scalars())
+
+    def forget(self, job_id: str) -> None:
+        """Mark a job expired, or remove it if it was deleted, once its artifacts are gone."""
+        with self._database.writing() as connection:
+            connection.execute(delete(jobs).where(jobs.c.id == job_id, jobs.c.deleted))
+            old = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(_ENDED))
+            if connection.execute(old.values(status=JobStatus.EXPIRED)).rowcount:
+                connection.execute(delete(artifacts).where(artifacts.c.job_id == job_id))
+                connection.execute(delete(parts).where(parts.c.job_id == job_id))
+
+    def drop_old(self) -> None:
+        """Remove idempotency keys that no longer count, and jobs that expired long ago."""
+        now = self._clock()
+        long_ago = now - _KNOWN_FOR * self._retention_seconds
+        old = and_(jobs.c.status == JobStatus.EXPIRED, jobs.c.finished_at < long_ago)
+        with self._database.writing() as connection:
+            connection.execute(delete(idempotency).where(idempotency.c.created_at < now - IDEMPOTENCY_SECONDS))
+            connection.execute(delete(jobs).where(old))
+
+
+def _ending(row: JobRow, now: float) -> dict[str, object]:
+    values: dict[str, object] = {"finished_at": now, "lease": None, "lease_until": None, "stage": None}
+    if row.cancel_requested or row.deleted:
+        return values | {"status": JobStatus.CANCELLED, "stop_reason": "cancelled"}
+    problem = Problem(
+        title="Attempts exhausted",
+        status=500,
+        detail=f"the job was taken up {row.attempt} times, and no runner brought it to an end",
+        code="attempts_exhausted",
+        retryable=True,
+        request_id=row.request_id,
+    )
+    return values | {"status": JobStatus.FAILED, "error": problem.model_dump(mode="json")}

@@ -1,0 +1,490 @@
+"""Running jobs, without Ray: real stores, the nano preset in this process, and a gate to break things at."""
+
+import asyncio
+import io
+import logging
+import sqlite3
+import subprocess
+import sys
+import uuid
+import zipfile
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from apg_core.inputs import read_image, read_mask, read_mesh
+from apg_core.pipeline.local import LocalStages, Pipeline, load_pipeline
+from apg_core.protocol.arrays import LatentArray
+from apg_core.protocol.manifest import Manifest
+from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.options import DecodeOptions, GenerationOptions
+from apg_core.protocol.packing import pack_prompt
+from apg_core.protocol.prompt import Prompt
+from apg_core.protocol.stage import Stage
+from deployments.running import claimed, worker
+from deployments.running.checkpoint import PROMPT
+from deployments.running.progress import Progress
+from deployments.running.runner import JobRunner
+from deployments.running.worker import JobWorker
+from deployments.settings import StoreSettings
+from deployments.stores.jobs import database, tallies
+from deployments.stores.jobs.records import JobRecord, NewJob, QueueLimits
+from deployments.stores.jobs.tallies import Total
+from deployments.stores.opening import Stores, open_stores
+from tests.support.inputs import box_glb, mask_png, png
+from tests.support.job_stages import Gate, LocalJobStages
+
+ROOMY = QueueLimits(queued=100, per_owner=100)
+QUICK = {"seed": 4, "num_inference_steps": 2, "grid_size": 16, "max_parts": 2, "preview": False}
+SECONDS = 60.0
+
+
+@cache
+def nano() -> Pipeline:
+    return load_pipeline("nano", "cpu")
+
+
+@cache
+def prompt(mode: str) -> Prompt:
+    return Prompt(
+        image=read_image(png()) if "image" in mode else None,
+        mesh=read_mesh(box_glb()) if "mesh" in mode else None,
+        mask=read_mask(mask_png(3)) if "mask" in mode else None,
+    )
+
+
+class Workshop:
+    """Stores in a folder, and workers that run their jobs."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.stores: Stores = open_stores(StoreSettings(folder=folder, **settings))
+
+    def submit(self, mode: str = "image", **options: Any) -> str:
+        """Queue a job; its id."""
+        job_id, given = uuid.uuid4().hex, prompt(mode)
+        complete = nano().preset.complete(GenerationOptions(**(QUICK | options)))
+        new = NewJob(
+            id=job_id,
+            owner="ann",
+            mode=given.mode,
+            seed=complete.seed,
+            options=complete.model_dump(mode="json"),
+            inputs={},
+            artifacts=(self.stores.artifacts.put(job_id, 0, PROMPT, pack_prompt(given)),),
+            parts_total=None if given.regions is None else len(given.regions),
+        )
+        return self.stores.jobs.submit(new, limits=ROOMY, idempotency=None).job.id
+
+    def job(self, job_id: str) -> JobRecord:
+        """The job as it is now."""
+        return self.stores.jobs.get(job_id, "ann")
+
+    def content(self, job_id: str, name: str) -> bytes:
+        """One of its files."""
+        stored = self.job(job_id).artifact(name)
+        assert stored is not None
+        return self.stores.artifacts.get(stored)
+
+    def meshes(self, job_id: str) -> dict[str, str]:
+        """Hashes of its meshes."""
+        return {one.name: one.sha256 for one in self.job(job_id).artifacts if one.name.endswith(".glb")}
+
+    def events(self, job_id: str) -> list[str]:
+        """What its followers have been told, progress left out."""
+        events = self.stores.jobs.events_after(job_id, "ann", 0).events
+        return [event.type for event in events if event.type != "progress"]
+
+    def execute(self, statement: str, **values: Any) -> None:
+        """Change the tables behind everybody's back."""
+        with self.stores.database.writing() as connection:
+            connection.execute(text(statement), values)
+
+    @asynccontextmanager
+    async def worker(
+        self, gate: Gate | None = None, *, stages: LocalStages | None = None, concurrent_jobs: int = 4
+    ) -> AsyncIterator[JobWorker]:
+        """A worker that is told to stop at the end."""
+        runner = JobRunner(
+            preset=nano().preset,
+            provenance=nano().provenance,
+            stages=lambda _: LocalJobStages(stages or nano().stages, gate or Gate()),
+            leases=self.stores.leases,
+            artifacts=self.stores.artifacts,
+        )
+        running = JobWorker(self.stores, runner, concurrent_jobs=concurrent_jobs)
+        running.start()
+        try:
+            yield running
+        finally:
+            await running.stop()
+
+    async def ended(self, job_id: str) -> JobRecord:
+        """The job once it has ended."""
+        await soon(lambda: self.job(job_id).status.is_terminal, "the job's end")
+        return self.job(job_id)
+
+    async def run(self, job_id: str) -> JobRecord:
+        """The job, run to its end by a worker of its own."""
+        async with self.worker():
+            return await self.ended(job_id)
+
+
+async def soon(condition: Callable[[], bool], what: str) -> None:
+    """Wait until it is so, with a deadline."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            while not await asyncio.to_thread(condition):
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(f"not within {SECONDS:g} s: {what}")
+
+
+async def held(gate: Gate) -> None:
+    """Wait until a job is held at the gate."""
+    async with asyncio.timeout(SECONDS):
+        await gate.reached.wait()
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """Hashes of the meshes of each mode's job when nothing breaks."""
+    shop = Workshop(tmp_path_factory.mktemp("undisturbed"))
+    ids = {mode: shop.submit(mode) for mode in ("image", "image_mesh", "image_mask")}
+
+    async def main() -> None:
+        async with shop.worker():
+            for job_id in ids.values():
+                assert (await shop.ended(job_id)).status == "succeeded"
+
+    run(main())
+    return {mode: shop.meshes(job_id) for mode, job_id in ids.items()}
+
+
+def test_a_job_is_run_to_its_end_and_told_as_it_goes(shop: Workshop) -> None:
+    async def main() -> None:
+        job_id = shop.submit(save_whole=True)
+        job = await shop.run(job_id)
+        assert (job.status, job.stop_reason, job.parts_done, job.progress) == ("succeeded", "max_parts", 2, 1.0)
+        assert shop.events(job_id) == ["part", "part", "succeeded"]
+        shown = sorted(one.name for one in job.artifacts if not one.is_hidden)
+        assert shown == ["all.zip", "manifest.json", "mesh_000.glb", "mesh_001.glb", "mesh_combined.glb", "whole.glb"]
+        manifest = Manifest.model_validate_json(shop.content(job_id, "manifest.json"))
+        assert [part.index for part in manifest.parts] == [0, 1]
+        with zipfile.ZipFile(io.BytesIO(shop.content(job_id, "all.zip"))) as archive:
+            assert {name: archive.read(name) for name in archive.namelist()} == {
+                name: shop.content(job_id, name) for name in shown if name != "all.zip"
+            }
+        totals = tallies.read(shop.stores.database)
+        assert totals.totals[Total.FINISHED] == {"succeeded": 1.0}
+        assert totals.totals[Total.ATTEMPTS] == {"accepted": 2.0, "rejected": 0.0}
+        assert totals.histograms["stage_seconds"].keys() == manifest.timings.keys()
+
+    run(main())
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_a_job_cancelled_in_any_stage_keeps_its_parts_and_frees_its_place(shop: Workshop, stage: Stage) -> None:
+    async def main() -> None:
+        gate = Gate(stage)
+        mode = "image" if stage is Stage.WHOLE else "image_mesh"
+        job_id = shop.submit(mode, best_of=2, fit_to_mesh=True, iou_threshold=-1)
+        async with shop.worker(gate, concurrent_jobs=1):
+            await held(gate)
+            shop.stores.jobs.cancel(job_id, "ann")
+            job = await shop.ended(job_id)
+            assert (job.status, job.stop_reason) == ("cancelled", "cancelled")
+            parts = [name for name in shop.meshes(job_id) if name.startswith("mesh_")]
+            assert len(parts) == job.parts_done
+            if parts:
+                with zipfile.ZipFile(io.BytesIO(shop.content(job_id, "all.zip"))) as archive:
+                    assert archive.namelist() == parts
+            assert (await shop.ended(shop.submit())).status == "succeeded"
+
+    run(main())
+
+
+CHECKPOINTS = [
+    ("image", Stage.BACKGROUND, 1),
+    ("image", Stage.WHOLE, 1),
+    ("image", Stage.PART, 1),
+    ("image", Stage.EXPORT, 1),
+    ("image", Stage.PART, 2),
+    ("image", Stage.PACKAGE, 1),
+    ("image_mesh", Stage.CODEC, 1),
+    ("image_mesh", Stage.MESH, 2),
+    ("image_mask", Stage.PART, 3),
+]
+
+
+@pytest.mark.parametrize(("mode", "stage", "turn"), CHECKPOINTS)
+def test_a_job_given_back_at_any_checkpoint_goes_on_to_the_same_meshes(
+    shop: Workshop, undisturbed: dict[str, dict[str, str]], mode: str, stage: Stage, turn: int
+) -> None:
+    async def main() -> None:
+        gate = Gate(stage, turn)
+        job_id = shop.submit(mode)
+        async with shop.worker(gate):
+            await held(gate)
+        given_back = shop.job(job_id)
+        assert (given_back.status, given_back.runs) == ("queued", 0)
+        job = await shop.run(job_id)
+        assert (job.status, job.runs, shop.meshes(job_id)) == ("succeeded", 1, undisturbed[mode])
+        assert shop.events(job_id) == ["part"] * job.parts_done + ["succeeded"]
+
+    run(main())
+
+
+class FindsNothing(LocalStages):
+    """The local stages, but that there is nothing in any latent."""
+
+    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
+        return TriangleMesh.empty()
+
+
+def test_a_region_that_was_passed_over_is_not_tried_again(shop: Workshop) -> None:
+    async def main() -> None:
+        job_id = shop.submit("image_mask", duplicate_retries=0)
+        gate = Gate(Stage.PART, 2)
+        async with shop.worker(gate, stages=FindsNothing(**vars(nano().stages))):
+            await held(gate)
+        again = Gate()
+        async with shop.worker(again):
+            job = await shop.ended(job_id)
+        manifest = Manifest.model_validate_json(shop.content(job_id, "manifest.json"))
+        assert (job.status, job.parts_done, again.turns[Stage.PART]) == ("succeeded", 2, 2)
+        [passed_over] = manifest.failed_regions
+        assert (passed_over.attempts, passed_over.reason) == (1, "empty")
+        assert {passed_over.label, *(part.label for part in manifest.parts)} == {1, 2, 3}
+
+    run(main())
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that cannot be reached is noticed soon."""
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.05)
+
+
+def test_a_job_waits_for_a_store_that_cannot_be_reached_for_a_while(
+    impatient: None, tmp_path: Path, undisturbed: dict[str, dict[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = Workshop(tmp_path)
+
+    async def main() -> None:
+        gate = Gate(Stage.PART, 2)
+        job_id = shop.submit()
+        async with shop.worker(gate):
+            await held(gate)
+            lock = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
+            lock.execute("BEGIN IMMEDIATE")
+            gate.opened.set()
+            await soon(lambda: "job store unreachable" in caplog.text, "a write that is refused")
+            lock.execute("ROLLBACK")
+            lock.close()
+            job = await shop.ended(job_id)
+        assert (job.status, job.runs, shop.meshes(job_id)) == ("succeeded", 1, undisturbed["image"])
+
+    run(main())
+
+
+def test_a_job_whose_store_stays_away_is_left_to_another_run(
+    impatient: None,
+    tmp_path: Path,
+    undisturbed: dict[str, dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(claimed, "TRIES", 1)
+    shop = Workshop(tmp_path, lease_seconds=2.0)
+
+    async def main() -> None:
+        gate = Gate(Stage.PART, 2)
+        job_id = shop.submit()
+        async with shop.worker(gate):
+            await held(gate)
+            lock = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
+            lock.execute("BEGIN IMMEDIATE")
+            gate.opened.set()
+            await soon(lambda: "left for another run" in caplog.text, "the end of the run")
+            lock.execute("ROLLBACK")
+            lock.close()
+            job = await shop.ended(job_id)
+        assert (job.status, shop.meshes(job_id)) == ("succeeded", undisturbed["image"])
+        assert job.runs > 1
+        assert shop.events(job_id) == ["part", "part", "succeeded"]
+
+    run(main())
+
+
+def test_a_job_whose_files_cannot_be_written_fails_with_that_error(shop: Workshop) -> None:
+    async def main() -> None:
+        job_id = shop.submit()
+        folder = Path(shop.stores.settings.artifacts) / job_id
+        (folder / "1").touch()  # a file where the run's folder should be
+        job = await shop.run(job_id)
+        assert job.error is not None
+        assert (job.status, job.error.code, job.error.retryable) == ("failed", "output", True)
+        assert str(folder) not in job.error.detail
+
+    run(main())
+
+
+def test_a_job_whose_inputs_are_gone_fails_with_that_error(shop: Workshop) -> None:
+    async def main() -> None:
+        job_id = shop.submit()
+        shop.stores.artifacts.remove_job(job_id)
+        job = await shop.run(job_id)
+        assert job.error is not None
+        assert (job.status, job.error.code) == ("failed", "expired")
+
+    run(main())
+
+
+def test_a_runner_that_has_lost_its_lease_changes_nothing_more(
+    shop: Workshop, undisturbed: dict[str, dict[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        gate = Gate(Stage.PART, 2)
+        job_id = shop.submit()
+        async with shop.worker(gate):
+            await held(gate)
+            shop.execute("UPDATE jobs SET lease = 'another', lease_until = lease_until + 1000")
+            before = shop.job(job_id)
+            await soon(lambda: "lease lost" in caplog.text, "the loss is noticed")
+            gate.opened.set()
+            assert shop.job(job_id) == before
+            shop.execute("UPDATE jobs SET lease_until = 0")  # the other has died
+            job = await shop.ended(job_id)
+        assert (job.status, job.runs, shop.meshes(job_id)) == ("succeeded", 2, undisturbed["image"])
+        assert shop.events(job_id) == ["part", "part", "succeeded"]
+
+    run(main())
+
+
+def test_a_lease_that_is_lost_in_the_middle_of_a_write_ends_the_run_only(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 1000.0)  # nobody tells it but the store that refuses the write
+
+    async def main() -> None:
+        gate = Gate(Stage.EXPORT)
+        job_id = shop.submit()
+        async with shop.worker(gate):
+            await held(gate)
+            shop.execute("UPDATE jobs SET lease = 'another', lease_until = lease_until + 1000")
+            gate.opened.set()
+            await soon(lambda: "lease lost" in caplog.text, "the refusal")
+            job = shop.job(job_id)
+        assert (job.status, job.parts_done, shop.meshes(job_id)) == ("running", 0, {})
+
+    run(main())
+
+
+def test_a_worker_runs_as_many_jobs_at_a_time_as_it_may_in_their_order(shop: Workshop) -> None:
+    async def main() -> None:
+        gate = Gate(Stage.BACKGROUND)
+        ids = [shop.submit(seed=seed) for seed in range(3)]
+        async with shop.worker(gate, concurrent_jobs=1):
+            await held(gate)
+            assert [shop.job(one).status for one in ids] == ["running", "queued", "queued"]
+            gate.opened.set()
+            for one in ids:
+                assert (await shop.ended(one)).status == "succeeded"
+        started = [shop.job(one).started_at for one in ids]
+        assert started == sorted(started)  # type: ignore[type-var]
+
+    run(main())
+
+
+def test_a_worker_renews_its_leases_while_a_stage_takes_long(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "RENEWALS_PER_LEASE", 100)
+
+    async def main() -> None:
+        gate = Gate(Stage.PART)
+        shop.submit()
+        async with shop.worker(gate):
+            await held(gate)
+            first = _lease_until(shop)
+            await soon(lambda: _lease_until(shop) > first + 0.5, "a renewal")
+
+    run(main())
+
+
+def _lease_until(shop: Workshop) -> float:
+    with shop.stores.database.reading() as connection:
+        return float(connection.execute(text("SELECT lease_until FROM jobs")).scalar_one())
+
+
+def test_a_job_whose_runner_breaks_is_tried_again_and_fails_after_its_last_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "TIDY_SECONDS", 0.05)
+    shop = Workshop(tmp_path, lease_seconds=2.0, max_attempts=2)
+
+    class BrokenGate(Gate):
+        async def __call__(self, stage: Stage) -> None:
+            raise ZeroDivisionError("a mistake of ours")
+
+    async def main() -> None:
+        job_id = shop.submit()
+        async with shop.worker(BrokenGate()) as running:
+            job = await shop.ended(job_id)
+            running.check()
+        assert job.error is not None
+        assert (job.status, job.runs, job.error.code) == ("failed", 2, "attempts_exhausted")
+        assert "runner failed" in caplog.text
+
+    run(main())
+
+
+def test_a_worker_removes_what_is_left_of_deleted_jobs(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "TIDY_SECONDS", 0.05)
+
+    async def main() -> None:
+        gate = Gate(Stage.PART)
+        job_id = shop.submit()
+        folder = Path(shop.stores.settings.artifacts) / job_id
+        async with shop.worker(gate):
+            await held(gate)
+            assert shop.stores.jobs.hide(job_id, "ann") is False  # its runner has it
+            await soon(lambda: not folder.exists(), "the removal")
+
+    run(main())
+
+
+def test_what_runs_jobs_knows_no_ray() -> None:
+    rooms = "deployments.desk, deployments.running.worker, deployments.stores.opening, deployments.http.api"
+    check = f"import sys, {rooms}; print('ray' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("parts_total", [None, 3])
+def test_the_progress_of_a_job_never_falls(parts_total: int | None) -> None:
+    told = [Progress(parts_total, 0, stage, at).share for stage in (Stage.BACKGROUND, Stage.ENCODE) for at in (0, 1)]
+    told += [Progress(parts_total, 0, Stage.WHOLE, at / 4).share for at in range(5)]
+    for done in range(3):
+        told += [Progress(parts_total, done, Stage.PART, at / 4).share for at in range(4)]
+        told += [Progress(parts_total, done + 1, Stage.MESH).share]
+    told += [Progress(parts_total, 3, stage).share for stage in (Stage.FIT, Stage.PACKAGE)]
+    assert told == sorted(told)
+    assert (told[0], told[-1]) == (0.0, 0.95)
+
+
+@pytest.fixture(autouse=True)
+def heard(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="deployments")

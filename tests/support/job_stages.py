@@ -1,0 +1,82 @@
+"""The stages of a job in this process, with a gate before each."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from apg_core.pipeline.ending import Ending
+from apg_core.pipeline.finishing import OutputFile, draft_file, output_files
+from apg_core.pipeline.local_stages import LocalStages
+from apg_core.protocol.manifest import AcceptedPart, Provenance
+from apg_core.protocol.options import GenerationOptions
+from apg_core.protocol.prompt import Prompt
+from apg_core.protocol.stage import Stage
+from deployments.running.archive import archive_of
+
+STAGES = {
+    "prepare_images": Stage.BACKGROUND,
+    "encode_images": Stage.ENCODE,
+    "sample_surface": Stage.SURFACE,
+    "encode_surface": Stage.CODEC,
+    "measure_agreement": Stage.AGREEMENT,
+    "decode_mesh": Stage.MESH,
+    "measure_overlap": Stage.OVERLAP,
+    "clean_part": Stage.CLEANUP,
+    "fit_parts": Stage.FIT,
+    "draft_file": Stage.EXPORT,
+    "package": Stage.PACKAGE,
+}
+
+
+@dataclass
+class Gate:
+    """Lets every stage pass but one at one of its turns, where it holds whoever comes until the gate is opened."""
+
+    stage: Stage | None = None
+    turn: int = 1
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    turns: Counter[Stage] = field(default_factory=Counter)
+
+    async def __call__(self, stage: Stage) -> None:
+        """Pass, or be held."""
+        await asyncio.sleep(0)
+        self.turns[stage] += 1
+        if stage is self.stage and self.turns[stage] == self.turn:
+            self.reached.set()
+            await self.opened.wait()
+
+
+class LocalJobStages:
+    """`JobStages` over the local ones."""
+
+    def __init__(self, stages: LocalStages, gate: Gate) -> None:
+        self._stages = stages
+        self._files = _Files()
+        self._gate = gate
+        self.retried: Counter[Stage] = Counter()
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def gated(*arguments: Any, **named: Any) -> Any:
+            if name == "sample_latents":
+                stage = Stage.WHOLE if arguments[0][0].geometry is None else Stage.PART
+            else:
+                stage = STAGES[name]
+            await self._gate(stage)
+            work = self._files if stage in (Stage.EXPORT, Stage.PACKAGE) else self._stages
+            return await getattr(work, name)(*arguments, **named)
+
+        return gated
+
+
+class _Files:
+    async def draft_file(self, part: AcceptedPart, parts_total: int | None) -> OutputFile:
+        return draft_file(part, parts_total=parts_total)
+
+    async def package(
+        self, ending: Ending, prompt: Prompt, options: GenerationOptions, provenance: Provenance
+    ) -> list[OutputFile]:
+        files = list(output_files(ending, prompt=prompt, options=options, provenance=provenance))
+        return [*files, archive_of(files)]
