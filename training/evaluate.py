@@ -6,7 +6,7 @@ The pipeline is the one that users run; nothing here knows how it was trained.
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import get_args
