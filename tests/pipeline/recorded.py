@@ -65,6 +65,7 @@ RUNS: Mapping[str, Run] = {
     "nano finish": Run("nano", "mesh", _options(scene_cleanup=True, smooth_iters=3, simplify_faces=200, grid_size=32)),
     "nano box": Run("nano", "mesh", _options(use_coarse_bbox=True, grid_size=32)),
     "nano fit": Run("nano", "mesh", _options(fit_to_mesh=True, grid_size=32)),
+    "tiny lattice": Run("tiny", "mesh", _options(**TINY, fit_at_edges=False)),
     "tiny loose": Run("tiny", "mesh", _options(**TINY, fit_to_mesh=False)),
 }
 
