@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 
 from apg_core.errors import OutputError
@@ -49,11 +50,11 @@ class OutputFolder:
             raise _output_error(target, error) from error
         return target
 
-    def clear_results(self) -> None:
-        """Remove the files of an earlier run, so that none is taken for this one's; other files stay."""
+    def clear_results(self, *, keep: Collection[str] = ()) -> None:
+        """Remove a generation's files but those to keep, so that none is taken for this one's; other files stay."""
         try:
             for path in self.path.iterdir():
-                if is_result(path.name):
+                if is_result(path.name) and path.name not in keep:
                     path.unlink()
         except OSError as error:
             raise _output_error(self.path, error) from error

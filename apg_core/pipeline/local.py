@@ -143,13 +143,13 @@ def _generate(
     brief = Brief(prompt=prompt, options=options, preset=pipeline.preset, stages=pipeline.stages, sink=sink)
     ending = finish(run_at_once(generate(brief)), options)
     sink.progress.stage(Stage.PACKAGE, part=None, attempt=0)
-    manifest = None
-    for file in output_files(ending, prompt=prompt, options=options, provenance=provenance):
-        if sink.folder is not None:
+    files = list(output_files(ending, prompt=prompt, options=options, provenance=provenance))
+    if sink.folder is not None:
+        sink.folder.clear_results(keep={file.name for file in files})  # drafts of parts that are none in the end
+        for file in files:
             sink.folder.write(file.name, file.content)
-        if file.name == MANIFEST_FILE:
-            manifest = Manifest.model_validate_json(file.content)
-    assert manifest is not None
+    assert files[-1].name == MANIFEST_FILE
+    manifest = Manifest.model_validate_json(files[-1].content)
     sink.progress.done(manifest)
     return Generation(ending.parts, manifest, None if sink.folder is None else sink.folder.path)
 

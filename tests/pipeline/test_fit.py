@@ -1,6 +1,7 @@
 """Parts fitted to the mesh that was given, at the end of a generation."""
 
 import asyncio
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,3 +106,11 @@ def test_at_edges_the_parts_are_the_mesh_and_what_no_part_has_is_one_more(tiny: 
     assert parts[1].facts.notes[0].startswith("of the given mesh what no sampled part has")
     joined = TriangleMesh.joined([part.mesh for part in parts])
     np.testing.assert_allclose(joined.bounds, [[-1, -0.4, -0.4], [1, 0.4, 0.4]], atol=0.01)
+
+
+def test_a_part_that_is_dropped_in_the_end_leaves_no_draft(tiny: Pipeline, tmp_path: Path) -> None:
+    latents = [latent_of(tiny, ball(0.3, place)) for place in ((-0.5, 0, 0), (0.6, 0, 0))]
+    options = LOOSE.model_copy(update={"max_parts": 2, "scene_cleanup": True})
+    made = generate_from_mesh(from_latents(tiny, *latents), ball(1.0), output_dir=tmp_path, options=options)
+    assert len(made.parts) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"mesh_000.glb", "mesh_combined.glb", "manifest.json"}
