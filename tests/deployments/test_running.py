@@ -8,8 +8,8 @@ import subprocess
 import sys
 import uuid
 import zipfile
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -279,6 +279,18 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_BUSY_SECONDS", 0.05)
 
 
+@contextmanager
+def locked(store: Path) -> Iterator[None]:
+    """The store cannot be written meanwhile."""
+    lock = sqlite3.connect(store, isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        lock.execute("ROLLBACK")
+        lock.close()
+
+
 def test_a_job_waits_for_a_store_that_cannot_be_reached_for_a_while(
     impatient: None, tmp_path: Path, undisturbed: dict[str, dict[str, str]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -289,12 +301,9 @@ def test_a_job_waits_for_a_store_that_cannot_be_reached_for_a_while(
         job_id = shop.submit()
         async with shop.worker(gate):
             await held(gate)
-            lock = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
-            lock.execute("BEGIN IMMEDIATE")
-            gate.opened.set()
-            await soon(lambda: "job store unreachable" in caplog.text, "a write that is refused")
-            lock.execute("ROLLBACK")
-            lock.close()
+            with locked(tmp_path / "jobs.db"):
+                gate.opened.set()
+                await soon(lambda: "job store unreachable" in caplog.text, "a write that is refused")
             job = await shop.ended(job_id)
         assert (job.status, job.runs, shop.meshes(job_id)) == ("succeeded", 1, undisturbed["image"])
 
@@ -316,12 +325,9 @@ def test_a_job_whose_store_stays_away_is_left_to_another_run(
         job_id = shop.submit()
         async with shop.worker(gate):
             await held(gate)
-            lock = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
-            lock.execute("BEGIN IMMEDIATE")
-            gate.opened.set()
-            await soon(lambda: "left for another run" in caplog.text, "the end of the run")
-            lock.execute("ROLLBACK")
-            lock.close()
+            with locked(tmp_path / "jobs.db"):
+                gate.opened.set()
+                await soon(lambda: "left for another run" in caplog.text, "the end of the run")
             job = await shop.ended(job_id)
         assert (job.status, shop.meshes(job_id)) == ("succeeded", undisturbed["image"])
         assert job.runs > 1
