@@ -251,7 +251,7 @@ def test_a_job_given_back_at_any_checkpoint_goes_on_to_the_same_meshes(
 class FindsNothing(LocalStages):
     """The local stages, but that there is nothing in any latent."""
 
-    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
+    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
         return TriangleMesh.empty()
 
 
