@@ -62,9 +62,7 @@ async def try_part(brief: Brief, session: PartSession, attempt: Attempt, conditi
     return tried
 
 
-async def _judge(
-    brief: Brief, session: PartSession, attempt: Attempt, sample: Sample, conditions: Conditions
-) -> Tried:
+async def _judge(brief: Brief, session: PartSession, attempt: Attempt, sample: Sample, conditions: Conditions) -> Tried:
     options, stages = brief.options, brief.stages
     mesh = await brief.clock(Stage.MESH, stages.decode_mesh(sample.latent, options, conditions.extent))
     if mesh.is_empty:

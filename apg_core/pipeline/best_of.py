@@ -29,9 +29,7 @@ async def draw_samples(brief: Brief, stage: Stage, request: LatentRequest) -> Se
     return [Sample(seed, latent) for seed, latent in zip(seeds, latents, strict=True)]
 
 
-async def most_typical_first(
-    brief: Brief, samples: Sequence[Sample], within: Extent | None = None
-) -> Sequence[Sample]:
+async def most_typical_first(brief: Brief, samples: Sequence[Sample], within: Extent | None = None) -> Sequence[Sample]:
     """The samples in order, the one whose shape is most like the others' first."""
     if len(samples) == 1:
         return samples

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from apg_core.geometry.extent import Extent
 from apg_core.inputs import read_image, read_mask, read_mesh
 from apg_core.pipeline.local import LocalStages, Pipeline, load_pipeline
 from apg_core.protocol.arrays import LatentArray
