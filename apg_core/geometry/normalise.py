@@ -1,6 +1,6 @@
 """The normalised frame: an object centred on its bounding box, with max |coordinate| 1."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -21,4 +21,4 @@ def normalise(mesh: TriangleMesh) -> tuple[TriangleMesh, Placement]:
     low, high = mesh.bounds.astype(np.float64)
     centre = (low + high) / 2
     scale = float((high - low).max() / 2)
-    return TriangleMesh((mesh.vertices - centre) / scale, mesh.faces), Placement(centre, scale)
+    return replace(mesh, vertices=(mesh.vertices - centre) / scale), Placement(centre, scale)
