@@ -18,9 +18,10 @@ from apg_core.protocol.appearance import Appearance, Material, linear_rgba
 from apg_core.protocol.mesh import TriangleMesh
 
 
-def part(
-    mesh: TriangleMesh, name: str = "part_000", colour: tuple[int, int, int, int] = (255, 128, 0, 255)
-) -> FilePart:
+ORANGE = (255, 128, 0, 255)
+
+
+def part(mesh: TriangleMesh, name: str = "part_000", colour: tuple[int, int, int, int] = ORANGE) -> FilePart:
     look = Appearance.plain(len(mesh.faces), Material(name, linear_rgba(colour)))
     return FilePart(name, mesh, {"palette": look}, {"seed": 7})
 
