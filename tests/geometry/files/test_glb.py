@@ -17,7 +17,6 @@ from apg_core.geometry.picture.colours import part_colour
 from apg_core.protocol.appearance import Appearance, Material, linear_rgba
 from apg_core.protocol.mesh import TriangleMesh
 
-
 ORANGE = (255, 128, 0, 255)
 
 
