@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image as PilImage
 
-from apg_core.geometry.export import part_glb, scene_glb, whole_glb
 from apg_core.geometry.measure import measure
 from apg_core.geometry.parts.cleanup import connected_scene, smooth
 from apg_core.geometry.picture.colours import part_colour
 from apg_core.geometry.picture.render import coloured_mask, preview
 from apg_core.pipeline.ending import Ending
+from apg_core.pipeline.part_files import draft_glb, part_files, whole_glb
 from apg_core.protocol.arrays import Labels
 from apg_core.protocol.manifest import AcceptedPart, Manifest, PartEntry, PlacementEntry, Provenance
 from apg_core.protocol.options import GenerationOptions
@@ -50,7 +50,7 @@ def finish(ending: Ending, options: GenerationOptions) -> Ending:
 def draft_file(part: AcceptedPart, *, parts_total: int | None) -> OutputFile:
     """An accepted part's file while it is not known how many there will be; its colour may change at the end."""
     likely = max(parts_total or 8, part.facts.index + 1)
-    return OutputFile(part.facts.file, part_glb(part.mesh, colour=part_colour(part.facts.index, likely)))
+    return OutputFile(part.facts.file, draft_glb(part, part_colour(part.facts.index, likely)))
 
 
 def output_files(
@@ -60,10 +60,8 @@ def output_files(
     parts = ending.parts
     colours = [part_colour(place, len(parts)) for place, _ in enumerate(parts)]
     meshes = [part.mesh for part in parts]
-    for part, colour in zip(parts, colours, strict=True):
-        yield OutputFile(part.facts.file, part_glb(part.mesh, colour=colour))
-    if parts:
-        yield OutputFile("mesh_combined.glb", scene_glb(meshes, colours))
+    for name, content in part_files(parts, colours, provenance):
+        yield OutputFile(name, content)
     if ending.whole_mesh is not None and not ending.whole_mesh.is_empty:
         yield OutputFile("whole.glb", whole_glb(ending.whole_mesh))
     if prompt.mask is not None and options.visualize_mask:

@@ -87,6 +87,8 @@ class Provenance:
     weights: Mapping[str, str]
     """sha256 of each weight file."""
     inputs: Mapping[str, InputEntry]
+    job: str | None = None
+    """Id of the service's job, where it is one."""
 
 
 class FailedRegion(BaseModel):

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import re
 import sqlite3
 import subprocess
 import sys
@@ -93,7 +94,7 @@ class Workshop:
 
     def meshes(self, job_id: str) -> dict[str, str]:
         """Hashes of its meshes."""
-        return {one.name: one.sha256 for one in self.job(job_id).artifacts if one.name.endswith(".glb")}
+        return {one.name: one.sha256 for one in self.job(job_id).artifacts if re.fullmatch(r"mesh_\d+\.glb", one.name)}
 
     def events(self, job_id: str) -> list[str]:
         """What its followers have been told, progress left out."""
