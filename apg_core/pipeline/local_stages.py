@@ -9,8 +9,8 @@ from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.codec import ShapeCodec
-from apg_core.pipeline.conditioning import FeatureExtractor, ImagePreparer
-from apg_core.pipeline.loading import ModelLoader, pick_device
+from apg_core.pipeline.conditioning import ImagePreparer
+from apg_core.pipeline.loading import FeaturesAtFirstUse, ModelLoader, pick_device
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.sampling import PartSampler
 from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, OnStep, PreparedImages
@@ -29,7 +29,7 @@ class LocalStages:
     """The stages in this process; awaiting one computes it at once."""
 
     images: ImagePreparer
-    features: FeatureExtractor
+    features: FeaturesAtFirstUse
     sampler: PartSampler
     codec: ShapeCodec
     meshes: MeshWorker
@@ -96,11 +96,11 @@ def load_pipeline(
     """
     chosen = preset if isinstance(preset, Preset) else load_preset(preset)
     loader = ModelLoader(chosen, device=pick_device(device), checkpoints=(checkpoints,))
-    features = FeatureExtractor(loader.image_encoder())
+    features = loader.features()
     stages = LocalStages(
         images=ImagePreparer(loader.background_remover(), size=chosen.image_encoder.input_image_size),
         features=features,
-        sampler=loader.part_sampler(dropped=features.dropped()),
+        sampler=loader.part_sampler(dropped=loader.dropped(features)),
         codec=ShapeCodec(loader.vae()),
         meshes=MeshWorker(chosen.surface),
     )
