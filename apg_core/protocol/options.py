@@ -86,6 +86,8 @@ class SamplingOptions(_Options):
     """Sample the codec's posterior instead of taking its mean."""
     sigma_floor: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """End a trajectory at the first step whose noise level is at or below this; 0 runs all steps."""
+    early_end: bool = False
+    """End a trajectory when two steps in a row foresee that the object is done (`end_threshold`)."""
 
 
 class GuidanceOptions(_Options):
@@ -135,6 +137,9 @@ class DecodeOptions(_Options):
     """`diso` needs CUDA; `auto` takes it where it is there, `libigl` otherwise."""
     use_coarse_bbox: bool = False
     """Spend all of `grid_size` within the surface's own box, as a lattice of 128 shows it: finer voxels."""
+    within_whole: bool = False
+    """Look for parts only in the whole object and around it, up to an eighth of the normalised frame's half edge:
+    several times faster; what reaches further is cut off."""
 
     @field_validator("grid_size")
     @classmethod
