@@ -10,11 +10,12 @@ import numpy as np
 from PIL import Image as PilImage
 
 from apg_core.geometry.measure import measure
+from apg_core.geometry.normalise import upright
 from apg_core.geometry.parts.cleanup import connected_scene, smooth
 from apg_core.geometry.picture.colours import part_colour
 from apg_core.geometry.picture.render import coloured_mask, preview
 from apg_core.pipeline.ending import Ending
-from apg_core.pipeline.part_files import draft_glb, part_files, whole_glb
+from apg_core.pipeline.part_files import draft_glb, part_files
 from apg_core.protocol.arrays import Labels
 from apg_core.protocol.manifest import AcceptedPart, Manifest, PartEntry, PlacementEntry, Provenance
 from apg_core.protocol.options import GenerationOptions
@@ -60,14 +61,13 @@ def output_files(
     parts = ending.parts
     colours = [part_colour(place, len(parts)) for place, _ in enumerate(parts)]
     meshes = [part.mesh for part in parts]
-    for name, content in part_files(parts, colours, provenance):
+    for name, content in part_files(ending, colours, options, provenance):
         yield OutputFile(name, content)
-    if ending.whole_mesh is not None and not ending.whole_mesh.is_empty:
-        yield OutputFile("whole.glb", whole_glb(ending.whole_mesh))
     if prompt.mask is not None and options.visualize_mask:
         yield from _mask_files(prompt.mask, parts, colours)
     if options.preview and parts:
-        given = prompt.mesh if prompt.image is None else ending.prepared
+        mesh = None if prompt.mesh is None else upright(prompt.mesh, options.input_up)
+        given = mesh if prompt.image is None else ending.prepared
         yield OutputFile("preview.png", _png(preview(meshes, colours, given=given)))
     manifest = _manifest(ending, prompt=prompt, options=options, provenance=provenance)
     yield OutputFile(MANIFEST_FILE, manifest.model_dump_json(indent=2, by_alias=True).encode() + b"\n")
@@ -96,7 +96,7 @@ def _manifest(ending: Ending, *, prompt: Prompt, options: GenerationOptions, pro
     placement = None
     if ending.placement is not None:
         x, y, z = (float(value) for value in ending.placement.centre)
-        placement = PlacementEntry(centre=(x, y, z), scale=float(ending.placement.scale))
+        placement = PlacementEntry(centre=(x, y, z), scale=float(ending.placement.scale), up=ending.placement.up)
     return Manifest(
         mode=prompt.mode,
         inputs=dict(provenance.inputs),

@@ -101,6 +101,9 @@ async def _parts(
 
 
 def _option_warnings(brief: Brief) -> tuple[str, ...]:
+    warnings = []
     if brief.prompt.image is None and brief.options.image_cfg_scale is not None:
-        return ("image_cfg_scale has no effect without an image",)
-    return ()
+        warnings.append("image_cfg_scale has no effect without an image")
+    if brief.prompt.mesh is None and brief.options.frame == "input":
+        warnings.append("frame 'input' has no effect without a mesh; the files are in the normalised frame")
+    return tuple(warnings)

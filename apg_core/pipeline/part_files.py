@@ -1,37 +1,63 @@
-"""Parts as files: what each is called in them, how it looks, and what the file says of it."""
+"""Parts as files: their names, looks, frame and formats, and what the files say of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePath
 
+from apg_core.geometry.files import write_model
+from apg_core.geometry.files.frame import FileFrame, Unit
 from apg_core.geometry.files.glb import glb
-from apg_core.geometry.files.model import FilePart
+from apg_core.geometry.files.model import FilePart, Model
 from apg_core.geometry.picture.colours import WHOLE_COLOUR, Colour
+from apg_core.pipeline.ending import Ending
 from apg_core.protocol.appearance import Appearance, Material, linear_rgba
+from apg_core.protocol.formats import MESH_FORMATS
 from apg_core.protocol.manifest import AcceptedPart, PartFacts, Provenance
 from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.options import OutputOptions
 
 PALETTE = "palette"
 """Name of the look in the parts' own colours."""
+COMBINED = "mesh_combined"
+_METRES = (".glb", ".gltf", ".zip")
+"""Endings of given meshes whose unit is the metre; that of others is taken to be the millimetre."""
 
 
 def draft_glb(part: AcceptedPart, colour: Colour) -> bytes:
-    """A part's file while others are still to come."""
+    """A part's file while others are still to come, in the normalised frame."""
     return glb([_file_part(part, colour)])
 
 
-def whole_glb(mesh: TriangleMesh) -> bytes:
-    """The whole object, in grey."""
-    return glb([FilePart("whole", mesh, {PALETTE: _coloured(mesh, "whole", WHOLE_COLOUR)})])
-
-
 def part_files(
-    parts: Sequence[AcceptedPart], colours: Sequence[Colour], provenance: Provenance
+    ending: Ending, colours: Sequence[Colour], options: OutputOptions, provenance: Provenance
 ) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each part's file and of the one with all of them."""
-    dressed = [_file_part(part, colour) for part, colour in zip(parts, colours, strict=True)]
-    for part, file_part in zip(parts, dressed, strict=True):
-        yield part.facts.file, glb([file_part])
+    """Name and content of each part's files, of those with all of them, and of the whole object's."""
+    parts = [_file_part(part, colour) for part, colour in zip(ending.parts, colours, strict=True)]
+    models = {PurePath(part.facts.file).stem: [own] for part, own in zip(ending.parts, parts, strict=True)}
     if parts:
-        yield "mesh_combined.glb", glb(dressed, {} if provenance.job is None else {"job": provenance.job})
+        models[COMBINED] = parts
+    if ending.whole_mesh is not None and not ending.whole_mesh.is_empty:
+        grey = _coloured(ending.whole_mesh, "whole", WHOLE_COLOUR)
+        models["whole"] = [FilePart("whole", ending.whole_mesh, {PALETTE: grey})]
+    written: set[str] = set()
+    for kind in options.formats.split(","):
+        frame = _frame(kind, ending, options, provenance)
+        for stem, some in models.items():
+            extras = {"job": provenance.job} if stem == COMBINED and provenance.job is not None else {}
+            placed = [replace(part, mesh=frame.place(part.mesh)) for part in some]
+            for name, content in write_model(kind, stem, Model(placed, frame, extras)):
+                if name not in written:  # a texture is the same in all of them
+                    written.add(name)
+                    yield name, content
+
+
+def _frame(kind: str, ending: Ending, options: OutputOptions, provenance: Provenance) -> FileFrame:
+    placement = ending.placement if options.frame == "input" else None
+    if placement is None:
+        return FileFrame(up=options.output_up or MESH_FORMATS[kind].up)
+    given = provenance.inputs.get("mesh")
+    unit: Unit = "meter" if given is None or given.name.lower().endswith(_METRES) else "millimeter"
+    return FileFrame(placement=placement, up=options.output_up or placement.up, unit=unit)
 
 
 def _file_part(part: AcceptedPart, colour: Colour) -> FilePart:

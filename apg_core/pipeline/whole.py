@@ -67,7 +67,7 @@ async def get_whole(brief: Brief, seen: Seen, known: LatentArray | None = None) 
     if brief.prompt.mesh is None:
         whole = Whole(await _sample_whole(brief, seen) if known is None else known)
     else:
-        mesh, placement = normalise(brief.prompt.mesh)
+        mesh, placement = normalise(brief.prompt.mesh, up=brief.options.input_up)
         latent = await encode_mesh(brief, mesh, draws=WHOLE_DRAWS) if known is None else known
         whole = Whole(latent, mesh, placement)
     await brief.sink.whole(whole.latent, seen.prepared)

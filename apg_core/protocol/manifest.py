@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from apg_core.protocol.formats import Axis
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.mode import InputEntry, Mode
 
@@ -102,12 +103,13 @@ class FailedRegion(BaseModel):
 
 
 class PlacementEntry(BaseModel):
-    """Where the input mesh was: x_input = x * scale + centre."""
+    """Where the input mesh was, y up: x_input = x * scale + centre; where `up` is z, (x, -z, y) of that."""
 
     model_config = ConfigDict(frozen=True)
 
     centre: tuple[float, float, float]
     scale: float
+    up: Axis = "y"
 
 
 class Manifest(BaseModel):
@@ -130,6 +132,6 @@ class Manifest(BaseModel):
     stop_reason: StopReason
     warnings: tuple[str, ...]
     placement: PlacementEntry | None = None
-    """The input mesh's own frame, where there was one; parts are in the normalised frame."""
+    """The input mesh's own frame, where there was one; figures of parts are in the normalised frame."""
     timings: dict[str, float]
     """Seconds spent in each stage."""

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
+from apg_core.geometry.files.corners import distinct_corners, drawn_faces
 from apg_core.geometry.files.gltf_buffer import GltfBuffer
-from apg_core.geometry.files.model import GENERATOR, FilePart, Palette
+from apg_core.geometry.files.model import GENERATOR, FilePart, Model, Palette
 from apg_core.geometry.shading import corner_normals
 from apg_core.protocol.appearance import Material
 
@@ -24,6 +25,11 @@ _VARIANTS, _UNLIT = "KHR_materials_variants", "KHR_materials_unlit"
 def glb(parts: Sequence[FilePart], extras: Mapping[str, object] | None = None) -> bytes:
     """A file with a named node for each part, in their order; `extras` are those of the file."""
     return _Writer(parts).written(extras or {})
+
+
+def write(stem: str, model: Model) -> list[tuple[str, bytes]]:
+    """The file of a model."""
+    return [(f"{stem}.glb", glb(model.parts, model.extras))]
 
 
 class _Writer:
@@ -60,7 +66,7 @@ class _Writer:
     def _primitives(self, part: FilePart) -> Iterator[dict[str, object]]:
         """One for each set of materials that faces have in the looks."""
         looks = part.looks if _choosable(part) else {"": part.look}
-        drawn = _drawn(part.mesh.faces)
+        drawn = drawn_faces(part.mesh.faces)
         normals = corner_normals(part.mesh)
         materials = np.stack([look.material for look in looks.values()], axis=1)
         kinds, kind = np.unique(materials, axis=0, return_inverse=True)
@@ -91,7 +97,7 @@ class _Writer:
             rows["TEXCOORD_0"] = uv[faces].reshape(-1, 2).astype(np.float32)
         if colours is not None:
             rows["COLOR_0"] = np.round(np.clip(colours[faces], 0, 1).reshape(-1, 4) * 65_535).astype(np.uint16)
-        first, vertex = _distinct(corners, list(rows.values()))
+        first, vertex = distinct_corners(corners, list(rows.values()))
         positions = part.mesh.vertices[corners[first]].astype(np.float32)
         attributes = {"POSITION": self._buffer.add_vertices(positions, bounds=True)}
         attributes |= {name: self._buffer.add_vertices(values[first]) for name, values in rows.items()}
@@ -126,31 +132,6 @@ class _Writer:
 def _choosable(part: FilePart) -> bool:
     """Whether its looks can be variants: colours of vertices would tint every one of them."""
     return len(part.looks) > 1 and all(look.colours is None for look in part.looks.values())
-
-
-def _drawn(faces: Int[np.ndarray, "F 3"]) -> np.ndarray:
-    """Faces with three different corners."""
-    a, b, c = faces.T
-    drawn: np.ndarray = (a != b) & (b != c) & (c != a)
-    return drawn
-
-
-def _distinct(
-    corners: Int[np.ndarray, " K"], rows: Sequence[np.ndarray]
-) -> tuple[Int[np.ndarray, " V"], Int[np.ndarray, " K"]]:
-    """Corners that are unlike all others, one of each kind in the order of the mesh's vertices; and each one's kind."""
-    # Normals of one smooth vertex differ in their last bits only, by the order in which they were summed.
-    keys = [np.round(values, 4) if values.dtype.kind == "f" and values.shape[1] == 3 else values for values in rows]
-    columns = [column for values in keys for column in values.T]
-    order = np.lexsort([*columns, corners])
-    ordered = [corners[order], *(column[order] for column in columns)]
-    starts = np.zeros(len(order), bool)
-    starts[0] = True
-    for column in ordered:
-        starts[1:] |= column[1:] != column[:-1]
-    kind = np.empty(len(order), np.int64)
-    kind[order] = np.cumsum(starts) - 1
-    return order[starts], kind
 
 
 def _material(material: Material) -> dict[str, object]:

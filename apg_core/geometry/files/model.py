@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Float
 
+from apg_core.geometry.files.frame import FileFrame
 from apg_core.protocol.appearance import Appearance, Material, Texture
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -35,6 +36,17 @@ class FilePart:
         return next((look.uv for look in self.looks.values() if look.uv is not None), None)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Model:
+    """What one file holds."""
+
+    parts: Sequence[FilePart]
+    frame: FileFrame = field(default_factory=FileFrame)
+    """That the parts are in."""
+    extras: Mapping[str, object] = field(default_factory=dict)
+    """What the file says of itself, in plain JSON."""
+
+
 class Palette:
     """The textures and materials of several looks in one list each, without repetition."""
 
@@ -59,12 +71,3 @@ class Palette:
             self._texture_places[id(texture)] = len(self.textures)
             self.textures.append(texture)
         return self._texture_places[id(texture)]
-
-
-def palette_of(parts: Sequence[FilePart]) -> Palette:
-    """The textures and materials of how the parts look."""
-    palette = Palette()
-    for part in parts:
-        for material in part.look.used:
-            palette.place(part.look, material)
-    return palette
