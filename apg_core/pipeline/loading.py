@@ -20,7 +20,7 @@ from apg_core.pipeline.conditioning import FeatureExtractor
 from apg_core.pipeline.dropped import kept_dropped
 from apg_core.pipeline.sampling import PartSampler
 from apg_core.presets import Preset
-from apg_core.presets.preset import Precision
+from apg_core.presets.preset import Precision, PrecisionChoice
 from apg_core.presets.published import RELEASE_FILES
 from apg_core.presets.weights import CHECKPOINTS, find_weights, is_other_file, sha256_of
 from apg_core.protocol.arrays import FeatureArray, Image, RgbImage
@@ -65,7 +65,7 @@ def weight_doubt(path: Path) -> str | None:
 
 
 class ModelLoader:
-    """Builds a preset's networks with their weights: in the preset's precision on a GPU, in fp32 on a CPU."""
+    """Builds a preset's networks with their weights, in the precision that is chosen or the preset's for the device."""
 
     def __init__(
         self,
@@ -73,12 +73,12 @@ class ModelLoader:
         *,
         device: torch.device,
         checkpoints: Sequence[Path] = (CHECKPOINTS,),
-        dtype: torch.dtype | None = None,
+        precision: PrecisionChoice = "auto",
     ) -> None:
         self.preset = preset
         self.device = device
         self._checkpoints = tuple(checkpoints)
-        self._dtype = dtype or DTYPES[preset.precision_on(device.type)]
+        self._precision = preset.precision_on(device.type, precision)
 
     def denoiser(self) -> PartDit:
         """The part denoiser."""
@@ -137,6 +137,7 @@ class ModelLoader:
         return Provenance(
             preset=self.preset.name,
             random_weights=self.preset.random_seed is not None,
+            precision=self._precision,
             weights=self.weight_hashes(),
             inputs=inputs,
         )
@@ -180,7 +181,7 @@ class ModelLoader:
             if isinstance(module, ImageEncoder):
                 state = image_encoder_state(state, module.state_dict())
             assign_weights(module, state, source=path.name)
-        return module.to(self.device, dtype or self._dtype).eval().requires_grad_(False)
+        return module.to(self.device, dtype or DTYPES[self._precision]).eval().requires_grad_(False)
 
 
 class FeaturesAtFirstUse:

@@ -15,6 +15,7 @@ from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.sampling import PartSampler
 from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, OnStep, PreparedImages
 from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
+from apg_core.presets.preset import PrecisionChoice
 from apg_core.presets.weights import CHECKPOINTS
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.manifest import Provenance
@@ -85,8 +86,11 @@ def load_pipeline(
     device: str | None = None,
     *,
     checkpoints: Path = CHECKPOINTS,
+    precision: PrecisionChoice = "auto",
 ) -> Pipeline:
     """Load a preset's networks: by name, or by the path of a preset folder or of a published config file.
+
+    `precision` is what weights are held in; `auto` is the preset's own for the device.
 
     Raises:
         PresetError: there is no such preset.
@@ -95,7 +99,7 @@ def load_pipeline(
         BackendMissingError: `device` is not there.
     """
     chosen = preset if isinstance(preset, Preset) else load_preset(preset)
-    loader = ModelLoader(chosen, device=pick_device(device), checkpoints=(checkpoints,))
+    loader = ModelLoader(chosen, device=pick_device(device), checkpoints=(checkpoints,), precision=precision)
     features = loader.features()
     stages = LocalStages(
         images=ImagePreparer(loader.background_remover(), size=chosen.image_encoder.input_image_size),

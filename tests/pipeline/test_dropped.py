@@ -19,7 +19,7 @@ ENCODER = TINY.folder / "image_encoder.safetensors"
 
 
 def loader() -> ModelLoader:
-    return ModelLoader(TINY, device=torch.device("cpu"))
+    return ModelLoader(TINY, device=torch.device("cpu"), precision="fp32")
 
 
 def test_what_ships_is_what_the_shipped_encoder_gives() -> None:
