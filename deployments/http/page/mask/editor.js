@@ -86,7 +86,7 @@ class MaskEditor {
     return element("div", { class: "mask-layout" },
       element("header", { class: "row" }, element("div", {}, element("h2", { id: "mask-title" }, text.title), element("p", { class: "muted" }, text.lead)),
         element("div", { class: "row tight" }, button(words.cancel, () => this.dialog.close()), this.useButton)),
-      element("div", { class: "easel" }, element("div", { class: "sheet" }, this.under, this.canvas)),
+      element("div", { class: "easel" }, this.#sheet()),
       element("aside", { class: "mask-side" },
         element("section", {}, button(text.suggest, () => this.#suggest(), { icon: "wand", kind: "wide" }),
           element("label", { for: "regions" }, element("span", { class: "row tight" }, text.regions, this.counted), this.count)),
@@ -95,6 +95,12 @@ class MaskEditor {
         element("section", {}, this.list,
           element("div", { class: "row tight" }, button(text.add, () => this.#add(), { icon: "add", kind: "small" }),
             button(text.undo, () => this.#undo(), { icon: "undo", kind: "small" }), button(text.clear, () => this.#clear(), { kind: "small" })))));
+  }
+
+  #sheet() {
+    const sheet = element("div", { class: "sheet" }, this.under, this.canvas);
+    sheet.style.setProperty("--ratio", String(this.regions.width / this.regions.height));
+    return sheet;
   }
 
   #listen() {
