@@ -10,7 +10,8 @@ from pathlib import Path
 from apg_core.errors import OutputError
 
 _RESULT = re.compile(
-    r"(mesh_(\d{3,}|combined)|whole)\.glb|preview\.png|mask_colored\.png|(mask_palette|manifest)\.json"
+    r"(mesh_(\d{3,}|combined)|whole)\.(glb|obj|mtl|stl|ply|3mf)|texture_[0-9a-f]{8}\.(png|jpg)"
+    r"|preview\.png|mask_colored\.png|(mask_palette|manifest)\.json"
 )
 
 

@@ -13,6 +13,8 @@ class TriangleMesh:
 
     vertices: Float[np.ndarray, "V 3"]
     faces: Int[np.ndarray, "F 3"]
+    source: Int[np.ndarray, " F"] | None = None
+    """For what was cut from a given mesh: the face of that mesh that each face lies in, -1 for faces of a cut."""
 
     @property
     def is_empty(self) -> bool:
@@ -31,9 +33,11 @@ class TriangleMesh:
 
     @classmethod
     def joined(cls, meshes: list["TriangleMesh"]) -> Self:
-        """All meshes laid over each other, faces kept as they are."""
+        """All meshes laid over each other, faces kept as they are; without `source` where one of them has none."""
         if not meshes:
             return cls.empty()
         offsets = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes[:-1]])
         faces = [mesh.faces + offset for mesh, offset in zip(meshes, offsets, strict=True)]
-        return cls(np.concatenate([mesh.vertices for mesh in meshes]), np.concatenate(faces))
+        sources = [mesh.source for mesh in meshes if mesh.source is not None]
+        source = np.concatenate(sources) if len(sources) == len(meshes) else None
+        return cls(np.concatenate([mesh.vertices for mesh in meshes]), np.concatenate(faces), source)

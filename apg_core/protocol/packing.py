@@ -65,8 +65,9 @@ def unpack_latent(content: bytes) -> LatentArray:
 
 
 def _of_mesh(mesh: TriangleMesh) -> dict[str, np.ndarray]:
-    return {"vertices": mesh.vertices, "faces": mesh.faces}
+    arrays = {"vertices": mesh.vertices, "faces": mesh.faces}
+    return arrays if mesh.source is None else {**arrays, "source": mesh.source}
 
 
 def _to_mesh(arrays: Mapping[str, np.ndarray]) -> TriangleMesh:
-    return TriangleMesh(arrays["vertices"], arrays["faces"])
+    return TriangleMesh(arrays["vertices"], arrays["faces"], arrays.get("source"))

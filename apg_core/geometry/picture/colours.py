@@ -5,6 +5,10 @@ import colorsys
 SATURATION, VALUE = 0.7, 0.95
 
 Colour = tuple[int, int, int, int]
+"""sRGB and alpha."""
+
+WHOLE_COLOUR: Colour = (200, 200, 205, 255)
+"""Of the whole object's own file."""
 
 
 def part_colour(place: int, count: int) -> Colour:

@@ -1,6 +1,7 @@
 """Pictures of a result: the parts assembled and exploded, and the mask in the parts' colours."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -42,7 +43,7 @@ def exploded(meshes: Sequence[TriangleMesh], *, amount: float = EXPLOSION) -> li
     centres = [mesh.bounds.mean(axis=0) for mesh in meshes]
     middle = TriangleMesh.joined(list(meshes)).bounds.mean(axis=0)
     return [
-        TriangleMesh(mesh.vertices + amount * (centre - middle), mesh.faces)
+        replace(mesh, vertices=mesh.vertices + amount * (centre - middle))
         for mesh, centre in zip(meshes, centres, strict=True)
     ]
 
