@@ -1,0 +1,82 @@
+"""Whole generations, of this tree and of an earlier revision of it, in turn on one core: processor seconds.
+
+Run with `python -m benchmarks.generation REVISION`; both trees run in this environment. `start to end` is the command
+`apg generate` with everything that it imports; `warm` the second generation of a process.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.table import Row, as_markdown
+
+ROOT = Path(__file__).parents[1]
+CHAIR = ROOT / "examples/mesh/chair/mesh.glb"
+WARM = """
+import sys, time
+from apg_core import generate_from_mesh, load_pipeline
+pipeline = load_pipeline("tiny", "cpu")
+for _ in range(2):
+    started = time.process_time()
+    generate_from_mesh(pipeline, sys.argv[1], output_dir=sys.argv[2])
+print(time.process_time() - started)
+"""
+START_TO_END = "import sys; from apg_core.cli import main; sys.exit(main())"
+
+
+def rows(before: Path, *, repeats: int) -> list[Row]:
+    """The demo chair with the default preset: the tree at `before` against this one, medians."""
+    measured = []
+    for name, seconds_of in (("start to end", _start_to_end), ("warm", _warm)):
+        taken: dict[Path, list[float]] = {before: [], ROOT: []}
+        for _ in range(repeats):  # in turn, so that a busy moment hits both
+            for tree, seconds in taken.items():
+                seconds.append(seconds_of(tree))
+        medians = (statistics.median(seconds) for seconds in taken.values())
+        measured.append(Row(f"the demo chair, {name}", *medians, "s"))
+    return measured
+
+
+def _start_to_end(tree: Path) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.TemporaryDirectory() as folder:
+        _run(tree, START_TO_END, "generate", "--mesh", str(CHAIR), "--output_path", folder)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _warm(tree: Path) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        return float(_run(tree, WARM, str(CHAIR), folder).splitlines()[-1])
+
+
+def _run(tree: Path, code: str, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, cwd=tree, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def main() -> int:
+    """Measure, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("revision", help="what to measure beside this tree, such as a tag or HEAD~100")
+    parser.add_argument("--repeats", type=int, default=3, help="generations of each [3]")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        git = ["git", "-C", str(ROOT), "worktree"]
+        subprocess.run([*git, "add", "--quiet", "--detach", f"{folder}/before", options.revision], check=True)
+        try:
+            measured = rows(Path(folder) / "before", repeats=options.repeats)
+        finally:
+            subprocess.run([*git, "remove", "--force", f"{folder}/before"], check=True)
+    print(as_markdown(measured).replace("plain way", options.revision).replace("this project", "this tree"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
