@@ -15,6 +15,7 @@ from apg_core.geometry.parts.cleanup import connected_scene, smooth
 from apg_core.geometry.picture.colours import part_colour
 from apg_core.geometry.picture.render import coloured_mask, preview
 from apg_core.pipeline.ending import Ending
+from apg_core.pipeline.looks import look_warnings, part_looks
 from apg_core.pipeline.part_files import draft_glb, part_files
 from apg_core.protocol.arrays import Labels
 from apg_core.protocol.manifest import AcceptedPart, Manifest, PartEntry, PlacementEntry, Provenance
@@ -60,15 +61,16 @@ def output_files(
     """Every file of a finished ending, the manifest last; `options` are complete."""
     parts = ending.parts
     colours = [part_colour(place, len(parts)) for place, _ in enumerate(parts)]
-    meshes = [part.mesh for part in parts]
-    for name, content in part_files(ending, colours, options, provenance):
+    looks = part_looks(parts, colours, prompt, options)
+    for name, content in part_files(ending, looks, options, provenance):
         yield OutputFile(name, content)
     if prompt.mask is not None and options.visualize_mask:
         yield from _mask_files(prompt.mask, parts, colours)
     if options.preview and parts:
         mesh = None if prompt.mesh is None else upright(prompt.mesh, options.input_up)
         given = mesh if prompt.image is None else ending.prepared
-        yield OutputFile("preview.png", _png(preview(meshes, colours, given=given)))
+        shown = [replace(part.mesh, look=next(iter(own.values()))) for part, own in zip(parts, looks, strict=True)]
+        yield OutputFile("preview.png", _png(preview(shown, colours, given=given)))
     manifest = _manifest(ending, prompt=prompt, options=options, provenance=provenance)
     yield OutputFile(MANIFEST_FILE, manifest.model_dump_json(indent=2, by_alias=True).encode() + b"\n")
 
@@ -110,7 +112,7 @@ def _manifest(ending: Ending, *, prompt: Prompt, options: GenerationOptions, pro
         ),
         failed_regions=ending.failed_regions,
         stop_reason=ending.stop_reason,
-        warnings=ending.warnings,
+        warnings=ending.warnings + look_warnings(prompt, options),
         placement=placement,
         timings={name: round(seconds, 4) for name, seconds in ending.timings.items()},
     )
