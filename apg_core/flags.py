@@ -20,6 +20,7 @@ _SWITCHES_OFF = {
     "show_progress": ("no_progress",),
     "visualize_mask": ("no_mask_visualization",),
     "preview": ("no_preview",),
+    "save_latents": ("no_save_latents",),
     "use_coarse_bbox": ("no_use_coarse_bbox", "no_coarse_bbox"),
 }
 _SECOND_NAMES = {"image_cfg_scale": ("part_cfg_scale",)}

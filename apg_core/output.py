@@ -10,7 +10,8 @@ from pathlib import Path
 from apg_core.errors import OutputError
 
 _RESULT = re.compile(
-    r"(mesh_(\d{3,}|combined)|whole)\.glb|preview\.png|mask_colored\.png|(mask_palette|manifest)\.json"
+    r"(mesh_(\d{3,}|combined)|candidate_\d{3,}_\d+|whole)\.glb|preview\.png|mask_colored\.png"
+    r"|(mask_palette|manifest)\.json|latents\.safetensors|inputs\.npz"
 )
 
 

@@ -190,6 +190,8 @@ class OutputOptions(_Options):
     """Also decode the whole object and write it as `whole.glb`."""
     preview: bool = True
     """Also write a picture of the parts."""
+    save_latents: bool = True
+    """Also leave what edits need: the whole object's latent and the parts as they were sampled."""
     show_progress: bool = True
     """Show progress on the terminal (command line and library only)."""
 

@@ -20,6 +20,7 @@ MEDIA_TYPES = {
     ".json": "application/json",
     ".npz": "application/octet-stream",
     ".png": "image/png",
+    ".safetensors": "application/octet-stream",
     ".zip": "application/zip",
 }
 _TEMPORARY = ".writing"
