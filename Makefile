@@ -1,7 +1,7 @@
 # The same commands everywhere: on a laptop and in CI.
 BIN := .venv/bin
 
-.PHONY: install demo overview test check wheels test-lowest lock bench clean
+.PHONY: install demo overview test check wheels test-lowest lock meshopt bench clean
 
 install: .venv/installed
 
@@ -39,6 +39,14 @@ lock: install
 		--universal --python-version 3.11 --no-annotate --no-header -o requirements.lock.tmp
 	grep -vE '^(nvidia|cuda|triton)[-a-z0-9]*=' requirements.lock.tmp > requirements.lock
 	rm requirements.lock.tmp
+
+# The WebAssembly of apg_core/meshopt anew, out of meshoptimizer's npm package; needs npm and node.
+MESHOPTIMIZER := 1.3.0
+meshopt:
+	mkdir -p build/meshopt
+	cd build/meshopt && npm pack --silent meshoptimizer@$(MESHOPTIMIZER) && tar -xzf meshoptimizer-$(MESHOPTIMIZER).tgz
+	node scripts/meshopt_wasm.mjs build/meshopt/package apg_core/meshopt
+	rm -r build/meshopt
 
 bench: install
 	$(BIN)/python -m benchmarks.run

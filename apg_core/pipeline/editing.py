@@ -95,9 +95,11 @@ async def _seen(brief: EditBrief) -> Seen:
 
 async def _whole(brief: EditBrief, seen: Seen, resume: Resume) -> Whole:
     known = brief.earlier.whole
-    if known is None:
-        return await get_whole(brief, seen, resume.whole)
-    return Whole(known) if brief.prompt.mesh is None else Whole(known, *normalise(brief.prompt.mesh))
+    if known is None or isinstance(brief.plan.edit, Continue | Resample):
+        return await get_whole(brief, seen, resume.whole if known is None else known)
+    if brief.prompt.mesh is None:
+        return Whole(known)
+    return Whole(known, *normalise(brief.prompt.mesh, up=brief.options.input_up))
 
 
 async def _edited(brief: EditBrief, seen: Seen, whole: Whole, resume: Resume) -> _Edited:
@@ -214,7 +216,7 @@ async def _split(brief: EditBrief, edit: Split, resume: Resume) -> _Edited:
     pieces = _Pieces(whole.facts, next_index(brief.earlier.record.parts), normalise(prompt.mesh)[1])
     inner = Brief(
         prompt=prompt,
-        options=brief.options.model_copy(update={"save_whole": False}),
+        options=brief.options.model_copy(update={"save_whole": False, "input_up": "y", "frame": "normalised"}),
         preset=brief.preset,
         stages=brief.stages,
         sink=_PlacingSink(brief.sink, pieces),

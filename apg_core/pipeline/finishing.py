@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image as PilImage
 
-from apg_core.geometry.export import part_glb, scene_glb, whole_glb
 from apg_core.geometry.measure import measure
+from apg_core.geometry.normalise import upright
 from apg_core.geometry.parts.cleanup import connected_scene, smooth
 from apg_core.geometry.picture.colours import further_colours, part_colour
 from apg_core.geometry.picture.render import coloured_mask, preview
 from apg_core.pipeline.earlier import LATENTS_FILE, earlier_of, record_of
 from apg_core.pipeline.ending import Ending
+from apg_core.pipeline.part_files import draft_glb, part_files
 from apg_core.protocol.arrays import Labels
 from apg_core.protocol.manifest import AcceptedPart, Manifest, PartEntry, PlacementEntry, Provenance
 from apg_core.protocol.options import GenerationOptions
@@ -77,8 +78,7 @@ def draft_file(part: AcceptedPart, *, parts_total: int | None) -> OutputFile:
     """An accepted part's file while it is not known how many there will be; its colour may change at the end."""
     shown = part.shown or part
     likely = max(parts_total or 8, shown.facts.index + 1)
-    colour = shown.facts.colour or part_colour(shown.facts.index, likely)
-    return OutputFile(shown.facts.file, part_glb(shown.mesh, colour=colour))
+    return OutputFile(shown.facts.file, draft_glb(shown, shown.facts.colour or part_colour(shown.facts.index, likely)))
 
 
 def output_files(
@@ -88,20 +88,13 @@ def output_files(
     parts = ending.parts
     colours = [part.facts.colour or part_colour(place, len(parts)) for place, part in enumerate(parts)]
     meshes = [part.mesh for part in parts]
-    for part, colour in zip(parts, colours, strict=True):
-        yield OutputFile(part.facts.file, part_glb(part.mesh, colour=colour))
-    by_index = {part.facts.index: colour for part, colour in zip(parts, colours, strict=True)}
-    for candidate in ending.candidates:
-        colour = by_index[candidate.facts.index]
-        yield OutputFile(candidate.facts.file, part_glb(candidate.mesh, colour=colour))
-    if parts:
-        yield OutputFile("mesh_combined.glb", scene_glb(meshes, colours))
-    if ending.whole_mesh is not None and not ending.whole_mesh.is_empty:
-        yield OutputFile("whole.glb", whole_glb(ending.whole_mesh))
+    for name, content in part_files(ending, colours, options, provenance):
+        yield OutputFile(name, content)
     if prompt.mask is not None and options.visualize_mask:
         yield from _mask_files(prompt.mask, parts, colours)
     if options.preview and parts:
-        given = prompt.mesh if prompt.image is None else ending.prepared
+        mesh = None if prompt.mesh is None else upright(prompt.mesh, options.input_up)
+        given = mesh if prompt.image is None else ending.prepared
         yield OutputFile("preview.png", _png(preview(meshes, colours, given=given)))
     if options.save_latents:
         yield OutputFile(LATENTS_FILE, earlier_of(ending, record_of(ending, prompt, options, provenance)).pack())
@@ -130,7 +123,7 @@ def _manifest(ending: Ending, *, prompt: Prompt, options: GenerationOptions, pro
     placement = None
     if ending.placement is not None:
         x, y, z = (float(value) for value in ending.placement.centre)
-        placement = PlacementEntry(centre=(x, y, z), scale=float(ending.placement.scale))
+        placement = PlacementEntry(centre=(x, y, z), scale=float(ending.placement.scale), up=ending.placement.up)
     return Manifest(
         mode=prompt.mode,
         inputs=dict(provenance.inputs),

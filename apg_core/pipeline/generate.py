@@ -90,7 +90,8 @@ async def make_parts(
             union = TriangleMesh.joined([part.mesh for part in so_far.parts])
             history = await encode_mesh(brief, union, draws=HISTORY_DRAWS, part=len(so_far.parts))
             so_far = replace(so_far, history=history)
-        conditions = Conditions(seen, whole.latent, history, so_far.cells, first=not so_far.parts)
+        first = not so_far.parts
+        conditions = Conditions(seen, whole.latent, history, so_far.cells, first=first, extent=whole.extent)
         tried = await try_part(brief, session, attempt, conditions)
         if tried.part is not None and tried.cells is not None:
             await brief.sink.part(tried.part)
@@ -105,10 +106,13 @@ async def make_parts(
 
 async def whole_mesh(brief: Brief, whole: Whole) -> TriangleMesh | None:
     """The whole object's mesh, where `save_whole` asks for it."""
-    return await brief.stages.decode_mesh(whole.latent, brief.options) if brief.options.save_whole else None
+    return await brief.stages.decode_mesh(whole.latent, brief.options, None) if brief.options.save_whole else None
 
 
 def _option_warnings(brief: Brief) -> tuple[str, ...]:
+    warnings = []
     if brief.prompt.image is None and brief.options.image_cfg_scale is not None:
-        return ("image_cfg_scale has no effect without an image",)
-    return ()
+        warnings.append("image_cfg_scale has no effect without an image")
+    if brief.prompt.mesh is None and brief.options.frame == "input":
+        warnings.append("frame 'input' has no effect without a mesh; the files are in the normalised frame")
+    return tuple(warnings)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
@@ -51,11 +52,14 @@ class LocalStages:
     async def sample_latents(self, requests: Sequence[LatentRequest], on_step: OnStep | None) -> Sequence[LatentArray]:
         return self.sampler.sample_together(requests, on_step=on_step)
 
-    async def measure_agreement(self, latents: Sequence[LatentArray]) -> Sequence[float]:
-        return self.codec.agreement(latents)
+    async def find_extent(self, whole: LatentArray, mesh: TriangleMesh | None) -> Extent:
+        return self.codec.extent(whole) if mesh is None else self.meshes.extent(mesh)
 
-    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
-        return self.meshes.extract(self.codec.decode(latent, options), options)
+    async def measure_agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> Sequence[float]:
+        return self.codec.agreement(latents, within)
+
+    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
+        return self.meshes.extract(self.codec.decode(latent, options, within), options)
 
     async def measure_overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
         return self.meshes.overlap(mesh, accepted)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from apg_core.geometry.band.lattice import Grid, NarrowBand
+from apg_core.geometry.extent import Extent
 from apg_core.geometry.isosurface import extract_surface
 from apg_core.geometry.parts.cleanup import Cleaned, clean_part
 from apg_core.geometry.parts.fitting import fit_parts
@@ -24,6 +25,10 @@ class MeshWorker:
     def sample_surface(self, mesh: TriangleMesh, seed: int) -> Surface:
         """Points and farthest points for encoding; the all-zero surface for the empty mesh."""
         return zero_surface(self._sampling) if mesh.is_empty else sample_surface(mesh, self._sampling, seed=seed)
+
+    def extent(self, mesh: TriangleMesh) -> Extent:
+        """Where a mesh in the normalised frame roughly is."""
+        return Extent.of_mesh(mesh)
 
     def extract(self, band: NarrowBand, options: DecodeOptions) -> TriangleMesh:
         """The surface within a narrow band."""

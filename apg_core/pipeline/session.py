@@ -57,6 +57,11 @@ class Session(Protocol):
         """What to try now, the same until its outcome is recorded; None when it is over."""
         ...
 
+    @property
+    def end_below(self) -> float | None:
+        """Mean magnitude (VAE scale) below which a latent says that there is nothing further; None where none does."""
+        ...
+
     def is_end(self, magnitude: float) -> bool:
         """Whether a latent of this mean magnitude (VAE scale) says that there is nothing further."""
         ...
@@ -130,9 +135,14 @@ class PartSession:
                 )
         return self._pending
 
+    @property
+    def end_below(self) -> float | None:
+        """Mean magnitude (VAE scale) of a latent, below which it says that the object is complete; None with a mask."""
+        return self._end_threshold if self._labels is None else None
+
     def is_end(self, magnitude: float) -> bool:
         """Whether a latent of this mean magnitude (VAE scale) says that the object is complete."""
-        return self._labels is None and magnitude < self._end_threshold
+        return self.end_below is not None and magnitude < self.end_below
 
     def is_duplicate(self, overlap: float) -> bool:
         """Whether a part with this overlap with the accepted ones is one of them again."""

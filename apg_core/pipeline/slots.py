@@ -81,9 +81,14 @@ class SlotSession:
             )
         return self._pending
 
+    @property
+    def end_below(self) -> float | None:
+        """Mean magnitude (VAE scale) below which a latent is of nothing; None for a mask region."""
+        return None if self._for_region else self._end_threshold
+
     def is_end(self, magnitude: float) -> bool:
         """Whether a latent of this mean magnitude (VAE scale) is of nothing."""
-        return not self._for_region and magnitude < self._end_threshold
+        return self.end_below is not None and magnitude < self.end_below
 
     def is_duplicate(self, overlap: float) -> bool:
         """Whether a part with this overlap with the others is one of them again."""

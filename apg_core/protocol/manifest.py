@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from apg_core.protocol.formats import Axis
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.mode import InputEntry, Mode
 
@@ -116,6 +117,8 @@ class Provenance:
     weights: Mapping[str, str]
     """sha256 of each weight file."""
     inputs: Mapping[str, InputEntry]
+    job: str | None = None
+    """Id of the service's job, where it is one."""
     parent: "ParentEntry | None" = None
     """What was edited, in a generation that is an edit."""
     edit: Mapping[str, JsonValue] | None = None
@@ -144,12 +147,13 @@ class FailedRegion(BaseModel):
 
 
 class PlacementEntry(BaseModel):
-    """Where the input mesh was: x_input = x * scale + centre."""
+    """Where the input mesh was, y up: x_input = x * scale + centre; where `up` is z, (x, -z, y) of that."""
 
     model_config = ConfigDict(frozen=True)
 
     centre: tuple[float, float, float]
     scale: float
+    up: Axis = "y"
 
 
 class Manifest(BaseModel):
@@ -172,7 +176,7 @@ class Manifest(BaseModel):
     stop_reason: StopReason
     warnings: tuple[str, ...]
     placement: PlacementEntry | None = None
-    """The input mesh's own frame, where there was one; parts are in the normalised frame."""
+    """The input mesh's own frame, where there was one; figures of parts are in the normalised frame."""
     timings: dict[str, float]
     """Seconds spent in each stage."""
     candidates: tuple[PartEntry, ...] = ()

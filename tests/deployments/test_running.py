@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from apg_core.geometry.extent import Extent
 from apg_core.inputs import read_image, read_mask, read_mesh
 from apg_core.pipeline.local import LocalStages, Pipeline, load_pipeline
 from apg_core.protocol.arrays import LatentArray
@@ -92,7 +94,7 @@ class Workshop:
 
     def meshes(self, job_id: str) -> dict[str, str]:
         """Hashes of its meshes."""
-        return {one.name: one.sha256 for one in self.job(job_id).artifacts if one.name.endswith(".glb")}
+        return {one.name: one.sha256 for one in self.job(job_id).artifacts if re.fullmatch(r"mesh_\d+\.glb", one.name)}
 
     def events(self, job_id: str) -> list[str]:
         """What its followers have been told, progress left out."""
@@ -252,7 +254,7 @@ def test_a_job_given_back_at_any_checkpoint_goes_on_to_the_same_meshes(
 class FindsNothing(LocalStages):
     """The local stages, but that there is nothing in any latent."""
 
-    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
+    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
         return TriangleMesh.empty()
 
 

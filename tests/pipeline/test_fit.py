@@ -22,6 +22,7 @@ QUIET = GenerationOptions(
     num_inference_steps=2,
     fit_to_mesh=True,
     fit_at_edges=False,
+    within_whole=False,
 )
 LOOSE = QUIET.model_copy(update={"fit_to_mesh": False})
 

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 SATURATION, VALUE = 0.7, 0.95
 
 Colour = tuple[int, int, int, int]
+"""sRGB and alpha."""
+
+WHOLE_COLOUR: Colour = (200, 200, 205, 255)
+"""Of the whole object's own file."""
 
 
 def part_colour(place: float, count: int) -> Colour:

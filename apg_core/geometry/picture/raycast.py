@@ -12,6 +12,8 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from apg_core.geometry.picture.colours import Colour
 from apg_core.geometry.rays import RayScene, ray_scene
+from apg_core.geometry.shading import corner_normals
+from apg_core.protocol.appearance import linear, srgb
 from apg_core.protocol.mesh import TriangleMesh
 
 # The camera: seen from the front right and a little above, from far enough away to look calm.
@@ -21,7 +23,6 @@ _LAMP = np.array([-0.35, 0.80, 0.60]) / np.linalg.norm([-0.35, 0.80, 0.60])
 _LAMP_SIZE = 0.12  # sideways, per unit of distance; the softness of shadows
 _LAMP_STRENGTH, _SKY_STRENGTH, _FLOOR_LIGHT = 0.66, 0.50, 0.55
 _LAMP_RAYS, _SKY_RAYS, _EDGE_SAMPLES = 4, 8, 8
-_CREASE = np.cos(np.radians(35.0))  # corners sharper than this are drawn flat
 _FLOOR_CELLS, _FLOOR_REACH = 112, 1.9  # the second in half diagonals of the meshes' box
 _FLOOR_RAYS, _FLOOR_SHADE, _FLOOR_LAMP_SHADE = 32, 0.30, 0.22
 _GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
@@ -45,7 +46,7 @@ def cast_picture(meshes: Sequence[TriangleMesh], colours: Sequence[Colour], *, s
         some = stage.trace(*camera.rays(across[edge] + shift[0], down[edge] + shift[1], size))
         fine += stage.colour(some, stage.light(some, random, share=4))
     picture[edge] = fine / _EDGE_SAMPLES
-    return _srgb(1 - (1 - picture) * _vignette(across, down, size)[:, None]).reshape(size, size, 3)
+    return srgb(1 - (1 - picture) * _vignette(across, down, size)[:, None]).reshape(size, size, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +108,12 @@ class _Stage:
     @classmethod
     def of(cls, meshes: Sequence[TriangleMesh], colours: Sequence[Colour]) -> "_Stage":
         joined = TriangleMesh.joined(list(meshes))
-        vertices, faces = joined.vertices.astype(np.float32), joined.faces.astype(np.int32)
+        vertices = joined.vertices.astype(np.float32)
         scene = ray_scene(joined)
         parts = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for mesh in meshes])
-        paint = _linear(np.array(colours, np.float32)[:, :3] / 255)
+        paint = linear(np.array(colours, np.float32)[:, :3] / 255)
         reach = float(np.linalg.norm(np.ptp(vertices, axis=0)) / 2)
-        normals = _corner_normals(vertices, faces)
+        normals = corner_normals(joined).astype(np.float32)
         bare = cls(scene, vertices, normals, parts, paint, reach, np.zeros((0, 0), np.float32))
         return cls(scene, vertices, normals, parts, paint, reach, bare._floor_shade())
 
@@ -201,20 +202,6 @@ def _hemisphere(normals: Float[np.ndarray, "Q 3"], count: int, turns: Float[np.n
     return directions
 
 
-def _corner_normals(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Float[np.ndarray, "F 3 3"]:
-    """Normals at each face's corners: the vertex's, or the face's own where the surface has a crease."""
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    weighted = np.cross(b - a, c - a)
-    flat = weighted / np.maximum(np.sqrt(_dot(weighted, weighted)), 1e-20)[:, None]
-    owners = faces.reshape(-1)
-    summed = [np.bincount(owners, np.repeat(weighted[:, axis], 3), len(vertices)) for axis in range(3)]
-    smooth = np.stack(summed, axis=1).astype(np.float32)
-    smooth /= np.maximum(np.sqrt(_dot(smooth, smooth)), 1e-20)[:, None]
-    corners = smooth[faces]
-    creased = _dot(corners, flat[:, None]) < _CREASE
-    return np.where(creased[..., None], flat[:, None], corners)
-
-
 def _vignette(across: Int[np.ndarray, " Q"], down: Int[np.ndarray, " Q"], size: int) -> Float[np.ndarray, " Q"]:
     """1, and less and less within the margin: a shadow on the floor has faded at the picture's border."""
     to_border = np.minimum(np.minimum(across, size - 1 - across), np.minimum(down, size - 1 - down))
@@ -255,12 +242,3 @@ def _smoothed(light: Float[np.ndarray, " Q"], hits: _Hits, size: int) -> Float[n
 def _dot(a: Float[np.ndarray, "*shape 3"], b: Float[np.ndarray, "*other 3"]) -> Float[np.ndarray, "*shape"]:
     product: np.ndarray = np.einsum("...i,...i->...", a, b)
     return product
-
-
-def _linear(srgb: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def _srgb(linear: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    linear = np.clip(linear, 0, 1)
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
