@@ -47,6 +47,16 @@ def add_input_flags(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", type=Path, help=kind.about)
 
 
+def add_precision_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag that says what weights are held in."""
+    parser.add_argument(
+        "--precision",
+        choices=["auto", "fp32", "bf16", "fp16"],
+        default="auto",
+        help="what weights are held in; auto is the preset's own for the device [auto]",
+    )
+
+
 def add_option_flags(parser: argparse.ArgumentParser, *, preset: str = DEFAULT_PRESET) -> None:
     """A flag for every generation option; in brackets, the defaults of this preset."""
     group = parser.add_argument_group("options", f"in [ ]: defaults of preset {preset}")

@@ -130,6 +130,7 @@ def _manifest(ending: Ending, *, prompt: Prompt, options: GenerationOptions, pro
         options=options.model_dump(),
         preset=provenance.preset,
         random_weights=provenance.random_weights,
+        precision=provenance.precision,
         weights=dict(provenance.weights),
         versions={name: importlib.metadata.version(name) for name in NAMED_PACKAGES},
         parts=tuple(_entry(part) for part in ending.parts),

@@ -114,6 +114,7 @@ class Provenance:
 
     preset: str
     random_weights: bool
+    precision: str
     weights: Mapping[str, str]
     """sha256 of each weight file."""
     inputs: Mapping[str, InputEntry]
@@ -168,6 +169,8 @@ class Manifest(BaseModel):
     preset: str
     random_weights: bool
     """Whether the weights are random, so that the shapes mean nothing."""
+    precision: str | None = None
+    """What the networks' weights were held in: fp32, bf16 or fp16; manifests of older versions do not say."""
     weights: dict[str, str]
     """sha256 of each weight file."""
     versions: dict[str, str]
