@@ -64,7 +64,7 @@ def edit(
         earlier=kept,
         plan=plan,
     )
-    provenance = _provenance(kept, change)
+    provenance = _provenance(pipeline.provenance, kept, change)
     with sink.progress:
         return written(run_at_once(carry_out(brief)), brief, provenance, replace(sink, folder=folder))
 
@@ -83,9 +83,10 @@ def check_weights(record: Record, pipeline: Pipeline) -> None:
         )
 
 
-def _provenance(kept: Earlier, change: Edit) -> Provenance:
+def _provenance(loaded: Provenance, kept: Earlier, change: Edit) -> Provenance:
     record = kept.record
-    return Provenance(
+    return replace(
+        loaded,
         preset=record.preset,
         random_weights=record.random_weights,
         weights=record.weights,
