@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from apg_core.geometry.dressing import dress, own_colour
 from apg_core.geometry.normalise import normalise
 from apg_core.geometry.picture.colours import Colour
+from apg_core.pipeline.ending import Ending
 from apg_core.protocol.appearance import Appearance, Material, linear_rgba
 from apg_core.protocol.manifest import AcceptedPart
 from apg_core.protocol.options import GenerationOptions
@@ -16,16 +17,17 @@ Looks = Mapping[str, Appearance]
 
 
 def part_looks(
-    parts: Sequence[AcceptedPart], colours: Sequence[Colour], prompt: Prompt, options: GenerationOptions
-) -> list[Looks]:
-    """The looks of each part, whose meshes are in the normalised frame."""
-    own = [palette_look(part, colour) for part, colour in zip(parts, colours, strict=True)]
-    mesh = prompt.mesh
+    ending: Ending, colours: Sequence[Colour], prompt: Prompt, options: GenerationOptions
+) -> dict[str, Looks]:
+    """The looks of each part and candidate, by its file; `colours` are those of the parts."""
+    colour_of = {part.facts.index: colour for part, colour in zip(ending.parts, colours, strict=True)}
+    parts = (*ending.parts, *ending.candidates)
+    own = {part.facts.file: palette_look(part, colour_of[part.facts.index]) for part in parts}
     look = given_look(prompt, options)
-    if mesh is None or look is None:
+    if prompt.mesh is None or look is None:
         return own
-    given, _ = normalise(mesh, up=options.input_up)
-    return [{INPUT: dress(part.mesh, given, look), **palette} for part, palette in zip(parts, own, strict=True)]
+    given, _ = normalise(prompt.mesh, up=options.input_up)
+    return {part.facts.file: {INPUT: dress(part.mesh, given, look), **own[part.facts.file]} for part in parts}
 
 
 def palette_look(part: AcceptedPart, colour: Colour) -> Looks:

@@ -1,6 +1,6 @@
 """Parts as files: their names, looks, frame and formats, and what the files say of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -27,16 +27,17 @@ def draft_glb(part: AcceptedPart, colour: Colour) -> bytes:
 
 
 def part_files(
-    ending: Ending, looks: Sequence[Looks], options: OutputOptions, provenance: Provenance
+    ending: Ending, looks: Mapping[str, Looks], options: OutputOptions, provenance: Provenance
 ) -> Iterator[tuple[str, bytes]]:
     """Name and content of each part's files, of those with all of them, and of the whole object's.
 
-    Files of one part have the look that is shown, the combined one has all of them to choose from.
+    `looks` are those of each part and candidate, by its file. Files of one part have the look that is shown, the
+    combined one has all of them to choose from.
     """
-    parts = [_file_part(part, own) for part, own in zip(ending.parts, looks, strict=True)]
+    parts = [_file_part(part, looks[part.facts.file]) for part in ending.parts]
     models = {
-        PurePath(part.facts.file).stem: [replace(own, looks=dict([next(iter(own.looks.items()))]))]
-        for part, own in zip(ending.parts, parts, strict=True)
+        PurePath(part.facts.file).stem: [_file_part(part, _shown(looks[part.facts.file]))]
+        for part in (*ending.parts, *ending.candidates)
     }
     if parts:
         models[COMBINED] = parts
@@ -65,7 +66,11 @@ def _frame(kind: str, ending: Ending, options: OutputOptions, provenance: Proven
 
 
 def _file_part(part: AcceptedPart, looks: Looks) -> FilePart:
-    return FilePart(f"part_{part.facts.index:03d}", part.mesh, looks, _extras(part.facts))
+    return FilePart(part.facts.name or f"part_{part.facts.index:03d}", part.mesh, looks, _extras(part.facts))
+
+
+def _shown(looks: Looks) -> Looks:
+    return dict([next(iter(looks.items()))])
 
 
 def _extras(facts: PartFacts) -> Mapping[str, object]:

@@ -14,10 +14,11 @@ from apg_core.protocol.mode import INPUTS
 from apg_core.protocol.prompt import Prompt
 
 
-def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
+def pack(arrays: Mapping[str, np.ndarray], *, compressed: bool = False) -> bytes:
     """These arrays as one file."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]  # NumPy's stub takes names as options
+    save = np.savez_compressed if compressed else np.savez
+    save(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]  # NumPy's stub takes names as options
     return buffer.getvalue()
 
 
@@ -27,33 +28,33 @@ def unpack(content: bytes) -> dict[str, np.ndarray]:
         return {name: archive[name] for name in archive.files}
 
 
-def pack_prompt(prompt: Prompt) -> bytes:
+def pack_prompt(prompt: Prompt, *, compressed: bool = False) -> bytes:
     """A prompt as one file."""
     arrays: dict[str, np.ndarray] = {}
     for name in INPUTS:
         value = getattr(prompt, name)
         if isinstance(value, TriangleMesh):
-            arrays |= _of_mesh(value)
+            arrays |= mesh_arrays(value)
         elif value is not None:
             arrays[name] = value
-    return pack(arrays)
+    return pack(arrays, compressed=compressed)
 
 
 def unpack_prompt(content: bytes) -> Prompt:
     """The prompt of a file that `pack_prompt` made."""
     arrays = unpack(content)
-    mesh = _to_mesh(arrays) if "vertices" in arrays else None
+    mesh = mesh_of(arrays) if "vertices" in arrays else None
     return Prompt(mesh=mesh, **{name: arrays[name] for name in INPUTS if name in arrays})
 
 
 def pack_mesh(mesh: TriangleMesh) -> bytes:
     """A mesh as one file, exactly."""
-    return pack(_of_mesh(mesh))
+    return pack(mesh_arrays(mesh))
 
 
 def unpack_mesh(content: bytes) -> TriangleMesh:
     """The mesh of a file that `pack_mesh` made."""
-    return _to_mesh(unpack(content))
+    return mesh_of(unpack(content))
 
 
 def pack_latent(latent: LatentArray) -> bytes:
@@ -67,14 +68,15 @@ def unpack_latent(content: bytes) -> LatentArray:
     return latent
 
 
-def _of_mesh(mesh: TriangleMesh) -> dict[str, np.ndarray]:
+def mesh_arrays(mesh: TriangleMesh) -> dict[str, np.ndarray]:
     arrays = {"vertices": mesh.vertices, "faces": mesh.faces}
     if mesh.source is not None:
         arrays["source"] = mesh.source
     return arrays if mesh.look is None else arrays | _of_look(mesh.look)
 
 
-def _to_mesh(arrays: Mapping[str, np.ndarray]) -> TriangleMesh:
+def mesh_of(arrays: Mapping[str, np.ndarray]) -> TriangleMesh:
+    """The mesh of arrays that `mesh_arrays` named."""
     look = _to_look(arrays) if "look" in arrays else None
     return TriangleMesh(arrays["vertices"], arrays["faces"], arrays.get("source"), look)
 
