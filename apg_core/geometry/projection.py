@@ -1,0 +1,130 @@
+"""A picture's colours on the parts of the object in it: what the picture shows from there, the rest from nearby.
+
+Nobody says from where the picture was taken, so the view is found: the one in which the parts' outline is most like the
+picture's, once both fill the same box.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import cKDTree
+
+from apg_core.geometry.rays import RayScene, ray_scene
+from apg_core.geometry.shading import corner_normals
+from apg_core.protocol.appearance import Appearance, Material, linear
+from apg_core.protocol.arrays import RgbImage
+from apg_core.protocol.mesh import TriangleMesh
+
+_TURNS = np.radians(np.arange(-60, 61, 7.5))
+_RISES = np.radians((0.0, 10.0, 20.0, 30.0, 45.0))
+_OUTLINE = 48  # pixels an edge, in which outlines are compared
+_WHITE = 245  # all channels above it: the white that prepared pictures have around the object
+_FACING = 0.2  # cosine to the view; flatter faces take colours from beside them, where they are not smeared
+_BACK = 4.0  # distance of the rays' origins, beyond any object in the normalised frame
+MATERIAL = Material("picture", roughness=0.8)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class View:
+    """A direction to look from, and where the object's box is then: right and up, smallest and largest."""
+
+    axes: Float[np.ndarray, "3 3"]
+    """Right, up, and towards the viewer."""
+    low: Float[np.ndarray, "2"]
+    high: Float[np.ndarray, "2"]
+
+    @classmethod
+    def of(cls, vertices: Float[np.ndarray, "V 3"], turn: float, rise: float) -> "View":
+        """Of an object from the front, turned to its right and risen."""
+        back = np.array([np.cos(rise) * np.sin(turn), np.sin(rise), np.cos(rise) * np.cos(turn)])
+        right = np.array([np.cos(turn), 0.0, -np.sin(turn)])
+        axes = np.stack([right, np.cross(back, right), back])
+        seen = vertices @ axes[:2].T
+        return cls(axes, seen.min(axis=0), seen.max(axis=0))
+
+    def shares(self, places: Float[np.ndarray, "Q 3"]) -> Float[np.ndarray, "Q 2"]:
+        """How far right and down in the object's box each place is, from 0 to 1."""
+        seen = (places @ self.axes[:2].T - self.low) / np.maximum(self.high - self.low, 1e-9)
+        return np.stack([seen[:, 0], 1 - seen[:, 1]], axis=1)
+
+    def outline(self, scene: RayScene) -> Bool[np.ndarray, "n n"]:
+        """Where in its box the object is."""
+        steps = (np.arange(_OUTLINE) + 0.5) / _OUTLINE
+        right, down = (axis.reshape(-1) for axis in np.meshgrid(steps, steps))
+        across = self.low[0] + right * (self.high[0] - self.low[0])
+        up = self.high[1] - down * (self.high[1] - self.low[1])
+        origins = across[:, None] * self.axes[0] + up[:, None] * self.axes[1] + _BACK * self.axes[2]
+        hit = scene.blocked(origins, np.broadcast_to(-self.axes[2], origins.shape))
+        return hit.reshape(_OUTLINE, _OUTLINE)
+
+
+def picture_looks(meshes: Sequence[TriangleMesh], picture: RgbImage) -> list[Appearance] | None:
+    """The looks of parts in the normalised frame, from a picture of them on white; None where it shows nothing."""
+    shown = (picture < _WHITE).any(axis=-1)
+    if not shown.any():
+        return None
+    joined = TriangleMesh.joined(list(meshes))
+    scene = ray_scene(joined)
+    view = find_view(joined, scene, shown)
+    corners = joined.vertices[joined.faces].reshape(-1, 3).astype(np.float64)
+    normals = corner_normals(joined).reshape(-1, 3)
+    colours = _projected(view, corners, picture, shown)
+    seen = normals @ view.axes[2] > _FACING
+    lifted = corners[seen] + 2e-3 * normals[seen] + 2e-3 * view.axes[2]
+    seen[seen] = ~scene.blocked(lifted, np.broadcast_to(view.axes[2], lifted.shape))
+    if not seen.any():
+        return None
+    hidden = np.flatnonzero(~seen)
+    _, nearest = cKDTree(corners[seen]).query(corners[hidden])
+    colours[hidden] = colours[seen][nearest]
+    ends = np.cumsum([len(mesh.faces) for mesh in meshes])
+    rgba = np.concatenate([colours, np.ones((len(colours), 1))], axis=1).astype(np.float32).reshape(-1, 3, 4)
+    return [Appearance((MATERIAL,), np.zeros(len(own), np.int32), colours=own) for own in np.split(rgba, ends[:-1])]
+
+
+def find_view(mesh: TriangleMesh, scene: RayScene, shown: Bool[np.ndarray, "H W"]) -> View:
+    """The view whose outline is most like where the picture shows something."""
+    left, top, right, bottom = _box(shown)
+    rows = np.linspace(top, bottom, _OUTLINE + 1)[:-1] + (bottom - top) / _OUTLINE / 2
+    columns = np.linspace(left, right, _OUTLINE + 1)[:-1] + (right - left) / _OUTLINE / 2
+    wanted = shown[rows.astype(int)][:, columns.astype(int)]
+    shape = (right - left) / (bottom - top)
+    vertices = mesh.vertices.astype(np.float64)
+    best, best_likeness = View.of(vertices, 0.0, 0.0), -1.0
+    for turn in sorted(_TURNS, key=abs):
+        for rise in _RISES:
+            view = View.of(vertices, turn, rise)
+            width, height = view.high - view.low
+            outline = view.outline(scene)
+            overlap = (outline & wanted).sum() / max((outline | wanted).sum(), 1)
+            ratio = (width / max(height, 1e-9)) / shape
+            likeness = float(overlap * min(ratio, 1 / max(ratio, 1e-9)))
+            if likeness > best_likeness + 1e-3:
+                best, best_likeness = view, likeness
+    return best
+
+
+def _projected(
+    view: View, places: Float[np.ndarray, "Q 3"], picture: RgbImage, shown: Bool[np.ndarray, "H W"]
+) -> Float[np.ndarray, "Q 3"]:
+    """Linear colour of the picture where each place is in it; beside the object, that of its nearest pixel."""
+    left, top, right, bottom = _box(shown)
+    # Pixels at the outline are half white.
+    inner = distance_transform_edt(shown) > 1.5
+    if not inner.any():
+        inner = shown
+    rows, columns = distance_transform_edt(~inner, return_distances=False, return_indices=True)
+    at = view.shares(places) * [right - left, bottom - top] + [left, top]
+    column = np.clip(at[:, 0].astype(int), 0, picture.shape[1] - 1)
+    row = np.clip(at[:, 1].astype(int), 0, picture.shape[0] - 1)
+    pixels = picture[rows[row, column], columns[row, column]]
+    return linear(pixels / 255.0)
+
+
+def _box(shown: Bool[np.ndarray, "H W"]) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of what is shown; the last two just beyond it."""
+    rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
