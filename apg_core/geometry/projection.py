@@ -63,7 +63,7 @@ class View:
 
 def picture_looks(meshes: Sequence[TriangleMesh], picture: RgbImage) -> list[Appearance] | None:
     """The looks of parts in the normalised frame, from a picture of them on white; None where it shows nothing."""
-    shown = (picture < _WHITE).any(axis=-1)
+    shown: Bool[np.ndarray, "H W"] = np.asarray((picture < _WHITE).any(axis=-1))
     if not shown.any():
         return None
     joined = TriangleMesh.joined(list(meshes))

@@ -24,11 +24,10 @@ def part_looks(
     colour_of = {part.facts.index: colour for part, colour in zip(ending.parts, colours, strict=True)}
     parts = (*ending.parts, *ending.candidates)
     own = {part.facts.file: palette_look(part, colour_of[part.facts.index]) for part in parts}
-    if options.appearance == "picture" and ending.prepared is not None and parts:
-        pictured = picture_looks([part.mesh for part in parts], ending.prepared)
-        if pictured is not None:
-            both = zip(parts, pictured, strict=True)
-            return {part.facts.file: {PICTURE: look, **own[part.facts.file]} for part, look in both}
+    if options.appearance == "picture" and ending.prepared is not None and ending.parts:
+        pictured = picture_looks([part.mesh for part in ending.parts], ending.prepared) or []
+        both = zip(ending.parts, pictured, strict=bool(pictured))
+        return own | {part.facts.file: {PICTURE: look, **own[part.facts.file]} for part, look in both}
     look = given_look(prompt, options)
     if prompt.mesh is None or look is None:
         return own
