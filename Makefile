@@ -1,7 +1,7 @@
 # The same commands everywhere: on a laptop and in CI.
 BIN := .venv/bin
 
-.PHONY: install demo overview test check wheels test-lowest lock meshopt bench clean
+.PHONY: install demo overview test check check-page vendor browser wheels test-lowest lock meshopt bench clean
 
 install: .venv/installed
 
@@ -24,6 +24,22 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The page's own code against its types; needs Node and npm.
+check-page: packages/page/node_modules
+	cd packages/page && npx --no-install tsc
+
+# The page's bundle of three.js, byte for byte what is committed.
+vendor: packages/page/node_modules
+	sh packages/page/build.sh
+
+packages/page/node_modules: packages/page/package-lock.json
+	cd packages/page && npm ci --silent
+	touch $@
+
+# What the tests of the page need beside: a browser, and what drives it.
+browser: install
+	sh scripts/install_browser.sh
 
 # That the lock needs no compiler, on any platform of ours; asks the package index, downloads no package.
 wheels: install

@@ -13,6 +13,7 @@ import numpy as np
 import trimesh
 
 from apg_core.errors import MeshError
+from apg_core.inputs.in_memory import look_of
 from apg_core.inputs.limits import InputLimits, check_limit
 from apg_core.inputs.mesh_format import STL_FACET, STL_HEADER, stl_facets
 from apg_core.inputs.plain_text import plain_text
@@ -52,7 +53,7 @@ def _triangles(shape: trimesh.Trimesh | trimesh.PointCloud, kind: PlainFormat) -
     faces = np.asarray(getattr(shape, "faces", np.zeros((0, 3))), np.int64)  # a cloud of points has none
     if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.shape[1:] != (3,):
         raise MeshError(f"the {kind.upper()} has vertices without three coordinates; export it again", field="mesh")
-    return TriangleMesh(vertices, faces)
+    return TriangleMesh(vertices, faces, look=look_of(shape, faces))
 
 
 def _prepared_stl(data: bytes, limits: InputLimits) -> bytes:
