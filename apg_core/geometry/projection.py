@@ -62,7 +62,10 @@ class View:
 
 
 def picture_looks(meshes: Sequence[TriangleMesh], picture: RgbImage) -> list[Appearance] | None:
-    """The looks of parts in the normalised frame, from a picture of them on white; None where it shows nothing."""
+    """The looks of parts in the normalised frame, from a picture of them on white; None where it shows nothing.
+
+    What is hidden takes the colour of the nearest place of its part that is not, or else of any part.
+    """
     shown: Bool[np.ndarray, "H W"] = np.asarray((picture < _WHITE).any(axis=-1))
     if not shown.any():
         return None
@@ -77,12 +80,18 @@ def picture_looks(meshes: Sequence[TriangleMesh], picture: RgbImage) -> list[App
     seen[seen] = ~scene.blocked(lifted, np.broadcast_to(view.axes[2], lifted.shape))
     if not seen.any():
         return None
-    hidden = np.flatnonzero(~seen)
-    _, nearest = cKDTree(corners[seen]).query(corners[hidden])
-    colours[hidden] = colours[seen][nearest]
-    ends = np.cumsum([len(mesh.faces) for mesh in meshes])
-    rgba = np.concatenate([colours, np.ones((len(colours), 1))], axis=1).astype(np.float32).reshape(-1, 3, 4)
-    return [Appearance((MATERIAL,), np.zeros(len(own), np.int32), colours=own) for own in np.split(rgba, ends[:-1])]
+    anywhere = cKDTree(corners[seen]), colours[seen]
+    looks, start = [], 0
+    for mesh in meshes:
+        own = slice(start, start := start + 3 * len(mesh.faces))
+        shows = seen[own]
+        tree, known = (cKDTree(corners[own][shows]), colours[own][shows]) if shows.any() else anywhere
+        hidden = ~shows
+        rgba = np.ones((len(shows), 4), np.float32)
+        rgba[:, :3] = colours[own]
+        rgba[hidden, :3] = known[tree.query(corners[own][hidden])[1]]
+        looks.append(Appearance((MATERIAL,), np.zeros(len(mesh.faces), np.int32), colours=rgba.reshape(-1, 3, 4)))
+    return looks
 
 
 def find_view(mesh: TriangleMesh, scene: RayScene, shown: Bool[np.ndarray, "H W"]) -> View:
