@@ -23,13 +23,13 @@ _RISES = np.radians((0.0, 10.0, 20.0, 30.0, 45.0))
 _OUTLINE = 48  # pixels an edge, in which outlines are compared
 _WHITE = 245  # all channels above it: the white that prepared pictures have around the object
 _FACING = 0.2  # cosine to the view; flatter faces take colours from beside them, where they are not smeared
-_BACK = 4.0  # distance of the rays' origins, beyond any object in the normalised frame
+_DISTANCE = 5.0  # of the eye from the middle of the object, in the normalised frame: neither near nor far
 MATERIAL = Material("picture", roughness=0.8)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class View:
-    """A direction to look from, and where the object's box is then: right and up, smallest and largest."""
+    """A place to look from, and where the object's box is then, one unit in front: right and up, smallest and largest."""
 
     axes: Float[np.ndarray, "3 3"]
     """Right, up, and towards the viewer."""
@@ -42,12 +42,17 @@ class View:
         back = np.array([np.cos(rise) * np.sin(turn), np.sin(rise), np.cos(rise) * np.cos(turn)])
         right = np.array([np.cos(turn), 0.0, -np.sin(turn)])
         axes = np.stack([right, np.cross(back, right), back])
-        seen = vertices @ axes[:2].T
+        seen = _seen(axes, vertices)
         return cls(axes, seen.min(axis=0), seen.max(axis=0))
+
+    @property
+    def eye(self) -> Float[np.ndarray, " 3"]:
+        """Where it is seen from."""
+        return self.axes[2] * _DISTANCE
 
     def shares(self, places: Float[np.ndarray, "Q 3"]) -> Float[np.ndarray, "Q 2"]:
         """How far right and down in the object's box each place is, from 0 to 1."""
-        seen = (places @ self.axes[:2].T - self.low) / np.maximum(self.high - self.low, 1e-9)
+        seen = (_seen(self.axes, places) - self.low) / np.maximum(self.high - self.low, 1e-9)
         return np.stack([seen[:, 0], 1 - seen[:, 1]], axis=1)
 
     def outline(self, scene: RayScene) -> Bool[np.ndarray, "n n"]:
@@ -56,8 +61,8 @@ class View:
         right, down = (axis.reshape(-1) for axis in np.meshgrid(steps, steps))
         across = self.low[0] + right * (self.high[0] - self.low[0])
         up = self.high[1] - down * (self.high[1] - self.low[1])
-        origins = across[:, None] * self.axes[0] + up[:, None] * self.axes[1] + _BACK * self.axes[2]
-        hit = scene.blocked(origins, np.broadcast_to(-self.axes[2], origins.shape))
+        directions = across[:, None] * self.axes[0] + up[:, None] * self.axes[1] - self.axes[2]
+        hit = scene.blocked(np.broadcast_to(self.eye, directions.shape), directions)
         return hit.reshape(_OUTLINE, _OUTLINE)
 
 
@@ -75,9 +80,10 @@ def picture_looks(meshes: Sequence[TriangleMesh], picture: RgbImage) -> list[App
     corners = joined.vertices[joined.faces].reshape(-1, 3).astype(np.float64)
     normals = corner_normals(joined).reshape(-1, 3)
     colours = _projected(view, corners, picture, shown)
-    seen = normals @ view.axes[2] > _FACING
-    lifted = corners[seen] + 2e-3 * normals[seen] + 2e-3 * view.axes[2]
-    seen[seen] = ~scene.blocked(lifted, np.broadcast_to(view.axes[2], lifted.shape))
+    toward = view.eye - corners
+    toward /= np.linalg.norm(toward, axis=1, keepdims=True)
+    seen = np.einsum("qi,qi->q", normals, toward) > _FACING
+    seen[seen] = ~scene.blocked(corners[seen] + 2e-3 * (normals[seen] + toward[seen]), toward[seen])
     if not seen.any():
         return None
     anywhere = cKDTree(corners[seen]), colours[seen]
@@ -92,6 +98,12 @@ def picture_looks(meshes: Sequence[TriangleMesh], picture: RgbImage) -> list[App
         rgba[hidden, :3] = known[tree.query(corners[own][hidden])[1]]
         looks.append(Appearance((MATERIAL,), np.zeros(len(mesh.faces), np.int32), colours=rgba.reshape(-1, 3, 4)))
     return looks
+
+
+def _seen(axes: Float[np.ndarray, "3 3"], places: Float[np.ndarray, "Q 3"]) -> Float[np.ndarray, "Q 2"]:
+    """Right and up of each place, one unit in front of the eye."""
+    turned = places @ axes.T
+    return turned[:, :2] / (_DISTANCE - turned[:, 2:])
 
 
 def find_view(mesh: TriangleMesh, scene: RayScene, shown: Bool[np.ndarray, "H W"]) -> View:

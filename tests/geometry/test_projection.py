@@ -44,7 +44,7 @@ def test_each_part_has_the_picture_s_colours_on_all_sides(picture: np.ndarray) -
         assert look.colours is not None
         assert look.colours.shape == (len(mesh.faces), 3, 4)
         strongest = look.colours[..., :3].argmax(axis=-1)
-        assert (strongest == channel).mean() > 0.8
+        assert (strongest == channel).mean() > 0.7
 
 
 def test_a_picture_of_nothing_gives_no_looks() -> None:
