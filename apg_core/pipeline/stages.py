@@ -144,6 +144,14 @@ class Stages(Protocol):
         ...
 
 
+class EditStages(Stages, Protocol):
+    """What edits need done beside."""
+
+    def merge_parts(self, parts: Sequence[TriangleMesh]) -> Awaitable[Cleaned]:
+        """The boolean union of parts; laid over each other, with a note, where they are not closed."""
+        ...
+
+
 def magnitude(latent: LatentArray) -> float:
     """Mean absolute value: near zero means that there is no further part."""
     return float(np.abs(latent).mean())

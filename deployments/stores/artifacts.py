@@ -25,6 +25,7 @@ MEDIA_TYPES = {
     ".obj": "model/obj",
     ".ply": "application/octet-stream",  # nobody has registered it
     ".png": "image/png",
+    ".safetensors": "application/octet-stream",
     ".stl": "model/stl",
     ".zip": "application/zip",
 }

@@ -80,8 +80,8 @@ RUNS: Mapping[str, Run] = {
 
 @cache
 def pipeline(preset: str) -> Pipeline:
-    """The preset on the CPU, loaded once."""
-    return load_pipeline(preset, "cpu")
+    """The preset on the CPU in fp32, loaded once."""
+    return load_pipeline(preset, "cpu", precision="fp32")
 
 
 def arithmetic() -> str:
