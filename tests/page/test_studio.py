@@ -121,7 +121,7 @@ def test_only_changed_options_are_sent_and_all_of_them_come_from_the_description
     ],
 )
 def test_each_example_is_one_click_away(studio: Studio, example: str, mode: str) -> None:
-    studio.page.get_by_role("button", name=f"Try the {example}").click()
+    studio.page.locator(".example", has_text=example.title()).click()
     until(lambda: studio.page.locator(".mode").inner_text() == mode, seconds=10, what=mode)
     assert studio.page.locator("#go").is_enabled()
 
