@@ -20,7 +20,8 @@ from apg_core.protocol.mesh import TriangleMesh
 
 _TURNS = np.radians(np.arange(-60, 61, 7.5))
 _RISES = np.radians((0.0, 10.0, 20.0, 30.0, 45.0))
-_OUTLINE = 48  # pixels an edge, in which outlines are compared
+_NEARBY = np.radians((-5.0, -2.5, 0.0, 2.5, 5.0))
+_OUTLINE = 96  # pixels an edge, in which outlines are compared
 _WHITE = 245  # all channels above it: the white that prepared pictures have around the object
 _FACING = 0.2  # cosine to the view; flatter faces take colours from beside them, where they are not smeared
 _DISTANCE = 5.0  # of the eye from the middle of the object, in the normalised frame: neither near nor far
@@ -29,7 +30,7 @@ MATERIAL = Material("picture", roughness=0.8)
 
 @dataclass(frozen=True, eq=False, slots=True)
 class View:
-    """A place to look from, and where the object's box is then, one unit in front: right and up, smallest and largest."""
+    """A place to look from, and the object's box one unit in front of it: right and up, smallest and largest."""
 
     axes: Float[np.ndarray, "3 3"]
     """Right, up, and towards the viewer."""
@@ -114,18 +115,18 @@ def find_view(mesh: TriangleMesh, scene: RayScene, shown: Bool[np.ndarray, "H W"
     wanted = shown[rows.astype(int)][:, columns.astype(int)]
     shape = (right - left) / (bottom - top)
     vertices = mesh.vertices.astype(np.float64)
-    best, best_likeness = View.of(vertices, 0.0, 0.0), -1.0
-    for turn in sorted(_TURNS, key=abs):
-        for rise in _RISES:
-            view = View.of(vertices, turn, rise)
-            width, height = view.high - view.low
-            outline = view.outline(scene)
-            overlap = (outline & wanted).sum() / max((outline | wanted).sum(), 1)
-            ratio = (width / max(height, 1e-9)) / shape
-            likeness = float(overlap * min(ratio, 1 / max(ratio, 1e-9)))
-            if likeness > best_likeness + 1e-3:
-                best, best_likeness = view, likeness
-    return best
+
+    def likeness(angles: tuple[float, float]) -> float:
+        view = View.of(vertices, *angles)
+        outline = view.outline(scene)
+        width, height = np.maximum(view.high - view.low, 1e-9)
+        ratio = width / height / shape
+        # Rounded, so that among equals the first is taken, which is nearest to the front.
+        return round(float((outline & wanted).sum() / max((outline | wanted).sum(), 1) * min(ratio, 1 / ratio)), 3)
+
+    turn, rise = max(((turn, rise) for turn in sorted(_TURNS, key=abs) for rise in _RISES), key=likeness)
+    near = ((turn + a, rise + b) for a in sorted(_NEARBY, key=abs) for b in sorted(_NEARBY, key=abs))
+    return View.of(vertices, *max(near, key=likeness))
 
 
 def _projected(

@@ -33,8 +33,8 @@ def test_the_view_is_found(picture: np.ndarray) -> None:
     joined = TriangleMesh.joined(chair())
     view = find_view(joined, ray_scene(joined), (picture < 245).any(axis=-1))
     x, y, z = view.axes[2]
-    assert np.degrees(np.arctan2(x, z)) == pytest.approx(30, abs=8)
-    assert np.degrees(np.arcsin(y)) == pytest.approx(20, abs=11)
+    assert np.degrees(np.arctan2(x, z)) == pytest.approx(30, abs=5)
+    assert np.degrees(np.arcsin(y)) == pytest.approx(20, abs=5)
 
 
 def test_each_part_has_the_picture_s_colours_on_all_sides(picture: np.ndarray) -> None:
@@ -44,7 +44,7 @@ def test_each_part_has_the_picture_s_colours_on_all_sides(picture: np.ndarray) -
         assert look.colours is not None
         assert look.colours.shape == (len(mesh.faces), 3, 4)
         strongest = look.colours[..., :3].argmax(axis=-1)
-        assert (strongest == channel).mean() > 0.7
+        assert (strongest == channel).mean() > 0.6
 
 
 def test_a_picture_of_nothing_gives_no_looks() -> None:
