@@ -20,6 +20,7 @@ _SWITCHES_OFF = {
     "show_progress": ("no_progress",),
     "visualize_mask": ("no_mask_visualization",),
     "preview": ("no_preview",),
+    "save_latents": ("no_save_latents",),
     "use_coarse_bbox": ("no_use_coarse_bbox", "no_coarse_bbox"),
 }
 _SECOND_NAMES = {"image_cfg_scale": ("part_cfg_scale",)}
@@ -44,6 +45,16 @@ def add_input_flags(parser: argparse.ArgumentParser) -> None:
     """A flag for every input."""
     for name, kind in INPUTS.items():
         parser.add_argument(f"--{name}", type=Path, help=kind.about)
+
+
+def add_precision_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag that says what weights are held in."""
+    parser.add_argument(
+        "--precision",
+        choices=["auto", "fp32", "bf16", "fp16"],
+        default="auto",
+        help="what weights are held in; auto is the preset's own for the device [auto]",
+    )
 
 
 def add_option_flags(parser: argparse.ArgumentParser, *, preset: str = DEFAULT_PRESET) -> None:

@@ -27,6 +27,10 @@ class InputLimits(BaseModel):
     """Vertices of a mesh, each instance of a shared one counted."""
     mesh_faces: Count = 5_000_000
     """Triangles of a mesh, each instance of a shared one counted."""
+    texture_pixels: Count = 2**25
+    """Pixels of all textures of a mesh together; two of 4096 x 4096 pass. What is beyond is left out, and told of."""
+    textures: Count = 64
+    """Textures of a mesh; likewise."""
     mesh_entries: Count = 300_000
     """Values in a glTF's JSON: nodes, accessors and the like, not coordinates."""
 

@@ -87,7 +87,7 @@ def check_mesh(mesh: TriangleMesh, limits: InputLimits) -> TriangleMesh:
     if largest > LARGEST_COORDINATE:
         raise MeshError(f"a coordinate is {largest:.3g}; the largest allowed is {LARGEST_COORDINATE:.0e}", field="mesh")
     used, renumbered = np.unique(faces, return_inverse=True)
-    mesh = TriangleMesh(vertices[used], renumbered.reshape(faces.shape))
+    mesh = TriangleMesh(vertices[used], renumbered.reshape(faces.shape), look=mesh.look)
     _check_surface(mesh)
     return mesh
 

@@ -11,6 +11,7 @@ from deployments.http import artifacts, documentation, failures, jobs, status, s
 from deployments.http.description import completed
 from deployments.http.request_ids import RequestIds
 from deployments.http.service import Service
+from deployments.http.studio import add_studio
 
 _DESCRIPTION = (
     "Give one object as an image, a mesh, an indexed part mask or a mix of these; get its parts as meshes, one after "
@@ -41,6 +42,7 @@ def build_api(service: Service) -> FastAPI:
     for module in (submissions, jobs, artifacts, status, documentation):
         api.include_router(module.router)
     api.mount(documentation.ASSETS, documentation.assets())
+    add_studio(api)
     api.add_middleware(RequestIds, echo=service.echo_request_ids)
     described = api.openapi
 

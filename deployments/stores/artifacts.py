@@ -16,10 +16,17 @@ from deployments.stores.jobs.records import StoredArtifact
 
 CHUNK_BYTES = 256 * 1024
 MEDIA_TYPES = {
+    ".3mf": "model/3mf",
     ".glb": "model/gltf-binary",
+    ".jpg": "image/jpeg",
     ".json": "application/json",
+    ".mtl": "model/mtl",
     ".npz": "application/octet-stream",
+    ".obj": "model/obj",
+    ".ply": "application/octet-stream",  # nobody has registered it
     ".png": "image/png",
+    ".safetensors": "application/octet-stream",
+    ".stl": "model/stl",
     ".zip": "application/zip",
 }
 _TEMPORARY = ".writing"

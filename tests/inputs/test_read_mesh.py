@@ -268,7 +268,6 @@ UNUSABLE: list[tuple[str, Callable[[], bytes], str]] = [
     ("flat positions", lambda: changed_accessor(0, type="VEC2"), "VEC2, not VEC3"),
     ("float indices", lambda: changed_accessor(1, componentType=5126), "not unsigned integers"),
     ("not base64", lambda: triangle_gltf("data:;base64,A"), "not base64"),
-    ("meshopt", lambda: triangle_glb(extensionsRequired=["EXT_meshopt_compression"]), "gltfpack -i in.glb -o out.glb"),
     ("instancing", lambda: triangle_glb(extensionsRequired=["EXT_mesh_gpu_instancing"]), "export without it"),
     ("points in gltf", lambda: triangle_glb(meshes=[{"primitives": [POINTS]}]), "no triangles"),
     ("infinite matrix", lambda: triangle_glb(nodes=[{"mesh": 0, **OVERFLOWING}]), "not finite"),
