@@ -32,7 +32,7 @@ SPARE = 2
 FAR = 0.1
 """Distance from which fields need not be exact."""
 NOBODY = 0.04
-"""How far from every part a place must be to be nobody's."""
+"""How far from the parts what is nobody's begins, where there is a lump of it."""
 COLLAR = 0.002
 """How far behind the face beside a hollow edge a cut is: in the face's own plane it would shave off its noise."""
 FLAT = 2e-5
@@ -112,8 +112,7 @@ class Fields:
         found = np.full((owners, len(self.lattice.numbers)), -FAR)
         for owner, field in own.items():
             others = [other for key, other in own.items() if key != owner]
-            lead = FAR if not others else np.clip((field - np.max(others, axis=0)) / 2, -FAR, FAR)
-            found[owner] = lead if np.isscalar(lead) else self.lattice.smoothed(lead)
+            found[owner] = self.lattice.smoothed(np.clip((field - np.max(others, axis=0)) / 2, -FAR, FAR))
         return found
 
 

@@ -10,13 +10,15 @@ from jaxtyping import Float, Int
 from manifold3d import Manifold
 
 from apg_core.geometry.band.lattice import Grid
-from apg_core.geometry.parts.cells import NOBODY
 from apg_core.geometry.parts.solids import mesh_of
 from apg_core.geometry.solid import enclosed
 from apg_core.protocol.mesh import TriangleMesh
 
 PROBES = 100
 """Points within a piece."""
+DEEP = 0.1
+"""How far from every part a place must be to be nobody's, when it is asked whether there is a lump: parts that are a
+little too small everywhere leave none."""
 CLAIMED = 0.15
 """Share of a piece that must lie in a part, for the part to have it where parts are unsure of their borders."""
 WHOLLY = 0.8
@@ -46,7 +48,7 @@ class Claims:
             inside = np.abs(igl.fast_winding_number(vertices, faces, probes)) > 0.5
             away = np.sqrt(igl.point_mesh_squared_distance(probes, vertices, faces)[0])
             fields[:, i] = np.where(inside, away, -away)
-        nearest = np.where(fields.max(axis=1) < -NOBODY, len(parts), fields.argmax(axis=1))
+        nearest = np.where(fields.max(axis=1) < -DEEP, len(parts), fields.argmax(axis=1))
         shape = (len(pieces), PROBES, -1)
         one_hot = nearest[:, None] == np.arange(len(parts) + 1)
         return cls((fields > 0).reshape(shape).mean(axis=1), one_hot.reshape(shape).mean(axis=1))
@@ -64,16 +66,31 @@ class Claims:
         return [int(part) for part in order if shares[part] >= CONTENDING] or [int(order[0])]
 
 
-def agreement(parts: Sequence[TriangleMesh], whole: TriangleMesh) -> tuple[float, float]:
-    """Volume IoU of the parts' union and the whole, and the share of the parts' volume that the whole encloses."""
-    grid = Grid(64)
-    solid = enclosed(whole, grid)
-    insides = [enclosed(part, grid) for part in parts]
-    claimed = np.logical_or.reduce(insides)
-    joint = int(np.count_nonzero(solid | claimed))
-    volume = sum(int(np.count_nonzero(inside)) for inside in insides)
-    enclosed_volume = sum(int(np.count_nonzero(inside & solid)) for inside in insides)
-    return int(np.count_nonzero(solid & claimed)) / max(joint, 1), enclosed_volume / max(volume, 1)
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """How far sampled parts make up the whole, by volumes on a lattice of 64 points an edge."""
+
+    iou: float
+    """Of the parts' union and the whole."""
+    enclosed: float
+    """Share of the parts' volume that the whole encloses."""
+    each: tuple[float, ...]
+    """The same for each part; 0 for one without volume."""
+
+    @classmethod
+    def of(cls, parts: Sequence[TriangleMesh], whole: TriangleMesh) -> "Agreement":
+        """Of these parts, which may overlap, and this whole."""
+        grid = Grid(64)
+        solid = enclosed(whole, grid)
+        insides = [enclosed(part, grid) for part in parts]
+        claimed = np.logical_or.reduce(insides)
+        sizes = np.array([np.count_nonzero(inside) for inside in insides])
+        within = np.array([np.count_nonzero(inside & solid) for inside in insides])
+        return cls(
+            iou=int(np.count_nonzero(solid & claimed)) / max(int(np.count_nonzero(solid | claimed)), 1),
+            enclosed=float(within.sum() / max(int(sizes.sum()), 1)),
+            each=tuple((within / np.maximum(sizes, 1)).tolist()),
+        )
 
 
 def _within(mesh: TriangleMesh) -> Float[np.ndarray, "Q 3"]:

@@ -8,7 +8,7 @@ from manifold3d import Manifold
 
 from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.parts.cells import Fields, Lattice, carved, owner_fields, part_field, without_slivers
-from apg_core.geometry.parts.claims import Claims, agreement
+from apg_core.geometry.parts.claims import Agreement, Claims
 from apg_core.geometry.parts.partition import Partition, measured, written
 from apg_core.geometry.parts.pieces import PlaneTree, contacts
 from apg_core.geometry.parts.solids import GivenSolid, given_solid, mesh_of
@@ -17,6 +17,9 @@ from apg_core.protocol.mesh import TriangleMesh
 
 SURE = 0.75
 """Parts that agree with the whole at least so well know their borders better than hollow edges do."""
+
+ELSEWHERE = 0.02
+"""A part that has less than this share of its volume within the mesh is none of it."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,10 @@ def fit_parts(parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitti
     solid = given_solid(given, fitting.grid)
     if solid is None:
         return Fitted((), (), 0.0, Partition.nothing())
-    agreeing, enclosed = agreement(parts, mesh_of(solid.body))
-    sure = agreeing >= SURE or not fitting.at_edges
+    agreement = Agreement.of(parts, mesh_of(solid.body))
+    sure = agreement.iou >= SURE or not fitting.at_edges
+    both = zip(parts, agreement.each, strict=True)
+    parts = [part if share >= ELSEWHERE else TriangleMesh.empty() for part, share in both]
     tree = PlaneTree(solid.body) if fitting.at_edges else PlaneTree(solid.body, most=0)
     lattice = Lattice.around(solid.body)
     fields = Fields(lattice, np.array([part_field(part, lattice) for part in parts]))
@@ -64,7 +69,7 @@ def fit_parts(parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitti
     leaves = [fields.between(one, owners) if len(one) > 1 else next(iter(one)) for one in sharing]
     all_fields = without_slivers(owner_fields(tree.roots, leaves, owners, lattice), lattice, share=SLIVER)
     meshes = tuple(_part(solid, body) for body in carved(solid.body, all_fields, lattice))
-    return Fitted(meshes, tuple(remainder), enclosed, measured(meshes, solid))
+    return Fitted(meshes, tuple(remainder), agreement.enclosed, measured(meshes, solid))
 
 
 def _part(solid: GivenSolid, body: Manifold) -> TriangleMesh:

@@ -71,7 +71,10 @@ def measured(meshes: Sequence[TriangleMesh], solid: GivenSolid) -> Partition:
 
 
 def _accepted(mesh: TriangleMesh) -> bool:
-    return bool(_body(mesh).status() == Error.NoError)
+    """Whether each edge has two faces, and the mesh is a solid."""
+    edges = np.sort(mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    _, faces = np.unique(edges, axis=0, return_counts=True)
+    return bool((faces == 2).all() and _body(mesh).status() == Error.NoError)
 
 
 def _body(mesh: TriangleMesh) -> Manifold:

@@ -25,6 +25,8 @@ CUT_COST = 0.1
 """What a cut as large as the piece's surface costs, where saving all air in its hull is worth 1."""
 SIMPLER = 0.0015
 """How far the surface may move in the copy that planes are found on."""
+FLAT = 1e-6
+"""How far it may move where the solid has few faces: only flat places become fewer triangles."""
 MOST_FACES = 4000
 """Finer solids are simplified before planes are looked for."""
 EFFORT = 3_000_000
@@ -64,7 +66,7 @@ class PlaneTree:
 
     def __init__(self, solid: Manifold, *, most: int = MOST_PIECES) -> None:
         # Without the memory of single faces, which would all be kept.
-        copy = solid.as_original().simplify(SIMPLER) if solid.num_tri() > MOST_FACES else solid
+        copy = solid.as_original().simplify(SIMPLER if solid.num_tri() > MOST_FACES else FLAT)
         self.roots = [Node(body) for body in apart(copy)]
         leaves = _grown(self.roots, least=LEAST_AIR * copy.hull().volume(), most=most)
         for number, leaf in enumerate(leaves):

@@ -133,7 +133,7 @@ def _shells(mesh: TriangleMesh) -> Iterator[TriangleMesh]:
 def _closed(mesh: TriangleMesh, original: int) -> Manifold | None:
     """The shell as a solid, which may be inside out; None where it is not closed."""
     for faces in (mesh.faces, None):
-        turned = igl.bfs_orient(mesh.faces.astype(np.int64))[0] if faces is None else faces
+        turned = igl.bfs_orient(mesh.faces.astype(np.int64))[0].astype(np.int64) if faces is None else faces
         solid = _solid(mesh.vertices, turned, mesh.source, original)
         if solid.status() == Error.NoError and not solid.is_empty():
             return solid
