@@ -21,6 +21,10 @@ class InputLimits(BaseModel):
     """Size of all that is read out of one zip or 3MF, or of the buffers beside one glTF."""
     image_pixels: Count = 50_000_000
     """Width times height of an image or mask; a phone's 48 megapixels pass."""
+    image_side: Count = 20_000
+    """Longest edge of an image or mask."""
+    image_edge: Count = 4096
+    """Longest edge at which an image is kept; a larger one is reduced by a whole number. Networks see 448 of them."""
     mask_regions: Count = 64
     """Distinct labels of a mask, background not counted."""
     mesh_vertices: Count = 5_000_000
