@@ -9,7 +9,7 @@ from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.pipeline.best_of import Sample, draw_samples, most_typical_first
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.seeds import Draw, draw_seed
-from apg_core.pipeline.session import Attempt, Outcome, PartSession
+from apg_core.pipeline.session import Attempt, Outcome, Session
 from apg_core.pipeline.stages import Geometry, HistoryNoise, LatentRequest, magnitude
 from apg_core.pipeline.whole import Seen
 from apg_core.protocol.arrays import LatentArray
@@ -42,7 +42,7 @@ class Tried:
     cells: SurfaceCells | None = None
 
 
-async def try_part(brief: Brief, session: PartSession, attempt: Attempt, conditions: Conditions) -> Tried:
+async def try_part(brief: Brief, session: Session, attempt: Attempt, conditions: Conditions) -> Tried:
     """Sample a part, and take the most typical sample that is neither empty nor a duplicate.
 
     The object has ended when most samples say so.
@@ -62,7 +62,7 @@ async def try_part(brief: Brief, session: PartSession, attempt: Attempt, conditi
     return tried
 
 
-async def _judge(brief: Brief, session: PartSession, attempt: Attempt, sample: Sample, conditions: Conditions) -> Tried:
+async def _judge(brief: Brief, session: Session, attempt: Attempt, sample: Sample, conditions: Conditions) -> Tried:
     options, stages = brief.options, brief.stages
     mesh = await brief.clock(Stage.MESH, stages.decode_mesh(sample.latent, options, conditions.extent))
     if mesh.is_empty:
@@ -78,15 +78,16 @@ async def _judge(brief: Brief, session: PartSession, attempt: Attempt, sample: S
         seed=sample.seed,
         overlap=overlap,
         notes=cleaned.notes,
+        candidate=attempt.candidate,
     )
     return Tried(Outcome.ACCEPTED, AcceptedPart(facts, cleaned.mesh), cleaned.cells)
 
 
-def _request(brief: Brief, session: PartSession, attempt: Attempt, conditions: Conditions) -> LatentRequest:
+def _request(brief: Brief, session: Session, attempt: Attempt, conditions: Conditions) -> LatentRequest:
     options, seen = brief.options, conditions.seen
     return LatentRequest(
         features=seen.features,
-        region_features=seen.regions[attempt.turn] if seen.regions else None,
+        region_features=None if attempt.label is None else seen.regions[attempt.turn],
         geometry=Geometry(conditions.whole, conditions.history, _history_noise(brief, attempt, conditions)),
         guidance=brief.preset.part_guidance(brief.prompt.mode, options),
         seed=attempt.seed,

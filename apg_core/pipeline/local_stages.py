@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from apg_core.geometry.extent import Extent
+from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.codec import ShapeCodec
@@ -69,6 +70,9 @@ class LocalStages:
 
     async def fit_parts(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
         return self.meshes.fit(parts, given, options)
+
+    async def merge_parts(self, parts: Sequence[TriangleMesh]) -> Cleaned:
+        return self.meshes.merge(parts)
 
 
 @dataclass(frozen=True, eq=False)

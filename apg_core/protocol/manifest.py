@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from apg_core.protocol.formats import Axis
 from apg_core.protocol.mesh import TriangleMesh
@@ -23,6 +23,8 @@ class StopReason(StrEnum):
     """Every attempt at the next part was empty or a duplicate."""
     ALL_REGIONS_DONE = "all_regions_done"
     """Every mask region was tried."""
+    EDITED = "edited"
+    """What an edit asked for was done."""
 
 
 class MeshFacts(BaseModel):
@@ -55,11 +57,27 @@ class PartFacts(BaseModel):
     """Share of its surface cells, or of the accepted parts', that both have."""
     notes: tuple[str, ...] = ()
     """What cleanup did or could not do."""
+    name: str | None = None
+    """What the caller calls it."""
+    colour: tuple[int, int, int, int] | None = None
+    """Of its files where they have no other, sRGB and alpha; None is the colour of its place among the parts."""
+    candidate: int | None = None
+    """Number of the candidate, where it is one of those for the part of this index."""
+    remainder: bool = False
+    """Whether it is what no sampled part had of the given mesh."""
+    further_labels: tuple[int, ...] = ()
+    """Mask labels of parts that were merged into it, or of the part that it was split from."""
 
     @property
     def file(self) -> str:
         """Name of the part's mesh file."""
-        return f"mesh_{self.index:03d}.glb"
+        stem = f"{self.index:03d}"
+        return f"mesh_{stem}.glb" if self.candidate is None else f"candidate_{stem}_{self.candidate}.glb"
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """All mask labels that it stands for."""
+        return self.further_labels if self.label is None else (self.label, *self.further_labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +86,19 @@ class AcceptedPart:
 
     facts: PartFacts
     mesh: TriangleMesh
+    sampled: TriangleMesh | None = None
+    """As it was before it was fitted or smoothed, where it was; what further parts are sampled beside."""
+    shown: "AcceptedPart | None" = None
+    """What callers are shown of it meanwhile, where that is not itself."""
+
+    @property
+    def as_sampled(self) -> "AcceptedPart":
+        """The part before it was fitted or smoothed."""
+        return self if self.sampled is None else AcceptedPart(self.facts, self.sampled)
+
+    def now(self, facts: PartFacts, mesh: TriangleMesh) -> "AcceptedPart":
+        """The part after it was fitted or smoothed."""
+        return AcceptedPart(facts, mesh, self.mesh if self.sampled is None else self.sampled)
 
 
 class PartEntry(PartFacts):
@@ -91,6 +122,21 @@ class Provenance:
     inputs: Mapping[str, InputEntry]
     job: str | None = None
     """Id of the service's job, where it is one."""
+    parent: "ParentEntry | None" = None
+    """What was edited, in a generation that is an edit."""
+    edit: Mapping[str, JsonValue] | None = None
+    """The edit that was asked for, as JSON has it."""
+
+
+class ParentEntry(BaseModel):
+    """The generation that was edited."""
+
+    model_config = ConfigDict(frozen=True)
+
+    latents: str
+    """sha256 of its `latents.safetensors`."""
+    job: str | None = None
+    """Its job, where a service made it."""
 
 
 class FailedRegion(BaseModel):
@@ -111,6 +157,32 @@ class PlacementEntry(BaseModel):
     centre: tuple[float, float, float]
     scale: float
     up: Axis = "y"
+
+
+class PartitionShare(BaseModel):
+    """What one part has of the given mesh's solid."""
+
+    model_config = ConfigDict(frozen=True)
+
+    index: int
+    share: float
+    """Of the solid's volume."""
+    doubly_claimed: float
+    """Share of the part's own volume that other parts have, too."""
+
+
+class PartitionEntry(BaseModel):
+    """How the parts divide the solid that the given mesh encloses, measured when they were fitted to it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    exact: bool
+    """Whether the mesh is closed, and the parts have its own surface; otherwise some of that is a copy."""
+    unclaimed: float
+    """Share of the solid's volume that is in no part."""
+    doubly_claimed: float
+    """Share of the solid's volume that is in more than one part."""
+    parts: tuple[PartitionShare, ...]
 
 
 class Manifest(BaseModel):
@@ -138,3 +210,11 @@ class Manifest(BaseModel):
     """The input mesh's own frame, where there was one; figures of parts are in the normalised frame."""
     timings: dict[str, float]
     """Seconds spent in each stage."""
+    partition: PartitionEntry | None = None
+    """Where the parts were fitted to the given mesh."""
+    candidates: tuple[PartEntry, ...] = ()
+    """Parts that may take the place of the part of their index (docs/edits.md)."""
+    parent: ParentEntry | None = None
+    """The generation that was edited, if this one is an edit."""
+    edit: dict[str, JsonValue] | None = None
+    """What was asked of it."""

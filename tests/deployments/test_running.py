@@ -183,12 +183,13 @@ def test_a_job_is_run_to_its_end_and_told_as_it_goes(shop: Workshop) -> None:
         assert (job.status, job.stop_reason, job.parts_done, job.progress) == ("succeeded", "max_parts", 2, 1.0)
         assert shop.events(job_id) == ["part", "part", "succeeded"]
         shown = sorted(one.name for one in job.artifacts if not one.is_hidden)
-        assert shown == ["all.zip", "manifest.json", "mesh_000.glb", "mesh_001.glb", "mesh_combined.glb", "whole.glb"]
+        meshes = ["mesh_000.glb", "mesh_001.glb", "mesh_combined.glb"]
+        assert shown == ["all.zip", "latents.safetensors", "manifest.json", *meshes, "whole.glb"]
         manifest = Manifest.model_validate_json(shop.content(job_id, "manifest.json"))
         assert [part.index for part in manifest.parts] == [0, 1]
         with zipfile.ZipFile(io.BytesIO(shop.content(job_id, "all.zip"))) as archive:
             assert {name: archive.read(name) for name in archive.namelist()} == {
-                name: shop.content(job_id, name) for name in shown if name != "all.zip"
+                name: shop.content(job_id, name) for name in ("manifest.json", *meshes, "whole.glb")
             }
         totals = tallies.read(shop.stores.database)
         assert totals.totals[Total.FINISHED] == {"succeeded": 1.0}
