@@ -109,9 +109,11 @@ class Desk:
         return job_view(self.jobs.cancel(_checked(job_id), owner))
 
     def delete(self, job_id: str, owner: str) -> None:
-        """Cancel a job, and remove it with all its artifacts; those of a running one go when its runner lets go."""
+        """Cancel a job, and remove it with all its artifacts that no edit of it has; those of a running one go when its
+        runner lets go."""
         if self.jobs.hide(_checked(job_id), owner):
-            self.artifacts.remove_job(job_id)
+            for folder, keep in self.jobs.folders_left_by(job_id).items():
+                self.artifacts.remove_job(folder, keep=keep)
             self.jobs.remove(job_id)
 
     async def follow(self, job_id: str, owner: str, *, after: int = 0) -> AsyncIterator[Event]:

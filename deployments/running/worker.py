@@ -99,7 +99,8 @@ class JobWorker:
         await asyncio.to_thread(self._retention.settle)
         await asyncio.to_thread(self._retention.drop_old)
         for job_id in await asyncio.to_thread(self._retention.due):
-            await asyncio.to_thread(self._artifacts.remove_job, job_id)
+            for folder, keep in (await asyncio.to_thread(self._retention.folders_left_by, job_id)).items():
+                await asyncio.to_thread(self._artifacts.remove_job, folder, keep=keep)
             await asyncio.to_thread(self._retention.forget, job_id)
 
 
