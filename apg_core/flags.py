@@ -63,8 +63,7 @@ def add_option_flags(parser: argparse.ArgumentParser, *, preset: str = DEFAULT_P
     defaults = _defaults_of(preset)
     for name, field in GenerationOptions.model_fields.items():
         default = defaults.get(name, field.default)
-        shown = {True: " [on]", False: " [off]", None: ""}.get(default, f" [{default}]")  # type: ignore[call-overload]
-        about = f"{field.description}{shown}".replace("%", "%%")
+        about = f"{field.description}{_shown(default)}".replace("%", "%%")
         on, off = spellings(name), spellings(*_SWITCHES_OFF.get(name, (f"no_{name}",)))
         if field.default is True:
             group.add_argument(*off, dest=name, action="store_false", default=None, help=f"not: {about}")
@@ -77,6 +76,12 @@ def add_option_flags(parser: argparse.ArgumentParser, *, preset: str = DEFAULT_P
         else:
             names = spellings(name, *_SECOND_NAMES.get(name, ()))
             group.add_argument(*names, dest=name, metavar="N", default=None, help=about)
+
+
+def _shown(default: object) -> str:
+    if default is None:
+        return ""
+    return f" [{('on' if default else 'off') if isinstance(default, bool) else default}]"
 
 
 def chosen_options(

@@ -35,8 +35,8 @@ def turned(vertices: Float[np.ndarray, "V 3"], *, to: Axis) -> Float[np.ndarray,
 
 
 def normalise(mesh: TriangleMesh, *, up: Axis = "y") -> tuple[TriangleMesh, Placement]:
-    """The mesh, whose axis `up` points up, in the normalised frame, and how to get back."""
-    mesh = upright(mesh, up)
+    """The mesh, whose axis `up` points up, in the normalised frame and without its looks, and how to get back."""
+    mesh = upright(replace(mesh, look=None), up)
     low, high = mesh.bounds.astype(np.float64)
     centre = (low + high) / 2
     scale = float((high - low).max() / 2)

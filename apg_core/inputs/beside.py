@@ -1,4 +1,4 @@
-"""The other files that a glTF may consist of: in its folder or below, or in one zip with it, and nowhere else."""
+"""The other files that a glTF or OBJ may consist of: in its folder or below, in one zip with it, and nowhere else."""
 
 import io
 import json
@@ -6,6 +6,7 @@ import posixpath
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote
 
 from apg_core.errors import MeshError
@@ -26,7 +27,7 @@ def relative_name(uri: str) -> str:
     steps = name.split("/")
     if not name or name.startswith("/") or ".." in steps or any(letter in name for letter in ":\\\0"):
         raise MeshError(
-            f"the glTF refers to another file ({uri[:60]!r}) than one in its folder or below, which is never "
+            f"the mesh refers to another file ({uri[:60]!r}) than one in its folder or below, which is never "
             "followed; export as GLB, or with embedded buffers",
             field="mesh",
         )
@@ -61,7 +62,7 @@ class Folder:
         """One file's content; see `Fetch`."""
         path = (self._path / name).resolve()
         if not path.is_relative_to(self._path) or not path.is_file():
-            raise MeshError(f"the glTF's buffer {name[:60]!r} is not in its folder; put it beside it", field="mesh")
+            raise MeshError(f"the mesh's file {name[:60]!r} is not in its folder; put it beside it", field="mesh")
         size = path.stat().st_size
         check_limit("bytes of a glTF's buffers beside it", size, self._left, field="mesh")
         self._left -= size
@@ -78,17 +79,21 @@ def packed(text: bytes, fetch: Fetch) -> bytes:
     return content.getvalue()
 
 
-def gltf_in(archive: Archive) -> tuple[bytes, Fetch]:
-    """The one glTF in a zip, and where its buffers are.
+def document_in(archive: Archive) -> tuple[Literal["gltf", "obj"], bytes, Fetch]:
+    """The one glTF or else OBJ in a zip, and where the files beside it are.
 
     Raises:
         MeshError: none, or more than one.
         LimitError: more unpacked than `limits` allow.
     """
-    found = [name for name in archive.names if name.lower().endswith(".gltf")]
+    gltfs, objs = ([name for name in archive.names if name.lower().endswith(end)] for end in (".gltf", ".obj"))
+    kind: Literal["gltf", "obj"] = "gltf" if gltfs else "obj"
+    found = gltfs or objs
     if len(found) != 1:
         raise MeshError(
-            f"the zip holds {len(found)} .gltf files; it must hold one and its buffers, or send a GLB", field="mesh"
+            f"the zip holds {len(gltfs)} .gltf and {len(objs)} .obj files; it must hold one and the files beside it, "
+            "or send a GLB",
+            field="mesh",
         )
     folder = posixpath.dirname(found[0])
-    return archive.read(found[0]), lambda name: archive.read(posixpath.join(folder, name))
+    return kind, archive.read(found[0]), lambda name: archive.read(posixpath.join(folder, name))

@@ -16,8 +16,10 @@ from apg_core.inputs.beside import Fetch
 from apg_core.inputs.draco import unpacked
 from apg_core.inputs.gltf_buffers import Buffers
 from apg_core.inputs.gltf_document import Accessor, Document, Draco, Node, Primitive, parse_document
+from apg_core.inputs.gltf_looks import GltfLooks
 from apg_core.inputs.limits import InputLimits, check_limit
 from apg_core.inputs.placing import Transform, placed
+from apg_core.inputs.textures import Textures
 from apg_core.protocol.arrays import FaceArray
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -37,10 +39,12 @@ def read_gltf(data: bytes, limits: InputLimits, *, fetch: Fetch | None = None) -
     """
     text, binary = _chunks(data) if data.startswith(b"glTF") else (data, None)
     document = parse_document(text, limits)
+    buffers = Buffers(document, binary, fetch, limits)
     # Overflow makes infinite vertices, which are refused later; it needs no warning of its own.
     with np.errstate(all="ignore"):
         try:
-            return _Geometry(document, Buffers(document, binary, fetch, limits)).placed_meshes(limits)
+            looks = GltfLooks(text, buffers, fetch, Textures(limits))
+            return _Geometry(document, buffers, looks).placed_meshes(limits)
         except (LookupError, ValueError) as error:
             raise MeshError(f"the glTF is damaged: {error}; export it again", field="mesh") from error
 
@@ -66,9 +70,10 @@ def _chunks(data: bytes) -> tuple[bytes, bytes | None]:
 class _Geometry:
     """The arrays and the node tree of one document; a LookupError or ValueError means a damaged file."""
 
-    def __init__(self, document: Document, buffers: Buffers) -> None:
+    def __init__(self, document: Document, buffers: Buffers, looks: GltfLooks) -> None:
         self.document = document
         self._buffers = buffers
+        self._looks = looks
 
     def placed_meshes(self, limits: InputLimits) -> list[TriangleMesh]:
         """Every node's triangles in the scene's frame; counts are checked before any array is read."""
@@ -138,7 +143,24 @@ class _Geometry:
             corners = self._rows(indices)[:, 0].astype(np.int64)
         if len(corners) and corners.max() >= len(vertices):
             raise ValueError(f"a face names vertex {corners.max():,} of {len(vertices):,}")
-        return TriangleMesh(vertices, _faces(corners, primitive.mode))
+        faces = _faces(corners, primitive.mode)
+        look = self._looks.look(primitive.material, faces, lambda name: self._attribute(primitive, name, len(vertices)))
+        return TriangleMesh(vertices, faces, look=look)
+
+    def _attribute(self, primitive: Primitive, name: str, vertices: int) -> np.ndarray | None:
+        """Rows of an attribute of looks; None where it is missing or damaged."""
+        place = primitive.attributes.get(name)
+        if place is None or place >= len(self.document.accessors):
+            return None
+        accessor = self.document.accessors[place]
+        if accessor.count != vertices:
+            return None
+        try:
+            rows = self._rows(accessor)
+        except (LookupError, ValueError):
+            return None
+        # Whole numbers are shares of the largest one, for colours and texture places, whether the file says so or not.
+        return rows if rows.dtype.kind == "f" else rows / np.iinfo(rows.dtype).max
 
     def _unpacked(self, primitive: Primitive, draco: Draco) -> TriangleMesh:
         """A primitive in Draco's own packing, held to the counts that its accessors declare."""
@@ -146,13 +168,12 @@ class _Geometry:
             raise ValueError("Draco-compressed triangles have no indices")
         vertices = self.document.accessors[primitive.attributes["POSITION"]].count
         corners = self.document.accessors[primitive.indices].count
-        vertex_array, corner_array = unpacked(
-            self._buffers.view(draco.buffer_view),
-            vertices=vertices,
-            corners=corners,
-            position=draco.attributes["POSITION"],
+        found = unpacked(
+            self._buffers.view(draco.buffer_view), vertices=vertices, corners=corners, attributes=draco.attributes
         )
-        return TriangleMesh(vertex_array, _faces(corner_array, primitive.mode))
+        faces = _faces(found.corners, primitive.mode)
+        look = self._looks.look(primitive.material, faces, found.attributes.get)
+        return TriangleMesh(found.vertices, faces, look=look)
 
     def _rows(self, accessor: Accessor) -> np.ndarray:
         """The accessor's rows, one column a component."""

@@ -1,6 +1,6 @@
 """What of a glTF 2.0 document matters to its triangles, as checked values.
 
-Materials, images, skins, cameras, animations and extras are not even kept.
+Skins, cameras, animations and extras are not even kept; materials and images are read by `gltf_looks`.
 Source: Khronos glTF 2.0 specification, section 5 (properties reference).
 """
 
@@ -123,6 +123,8 @@ class Primitive(_Value):
 
     attributes: dict[str, Index]
     indices: Index | None = None
+    material: object = None
+    """A number, where it is one: looks are no reason to refuse a file."""
     mode: int = 4
     extensions: PrimitiveExtensions = PrimitiveExtensions()
 

@@ -16,6 +16,7 @@ from apg_core.geometry.picture.colours import further_colours, part_colour
 from apg_core.geometry.picture.render import coloured_mask, preview
 from apg_core.pipeline.earlier import LATENTS_FILE, earlier_of, record_of
 from apg_core.pipeline.ending import Ending
+from apg_core.pipeline.looks import look_warnings, part_looks
 from apg_core.pipeline.part_files import draft_glb, part_files
 from apg_core.protocol.arrays import Labels
 from apg_core.protocol.manifest import AcceptedPart, Manifest, PartEntry, PlacementEntry, Provenance
@@ -87,15 +88,16 @@ def output_files(
     """Every file of a finished ending, the manifest last; `options` are complete."""
     parts = ending.parts
     colours = [part.facts.colour or part_colour(place, len(parts)) for place, part in enumerate(parts)]
-    meshes = [part.mesh for part in parts]
-    for name, content in part_files(ending, colours, options, provenance):
+    looks = part_looks(ending, colours, prompt, options)
+    for name, content in part_files(ending, looks, options, provenance):
         yield OutputFile(name, content)
     if prompt.mask is not None and options.visualize_mask:
         yield from _mask_files(prompt.mask, parts, colours)
     if options.preview and parts:
         mesh = None if prompt.mesh is None else upright(prompt.mesh, options.input_up)
         given = mesh if prompt.image is None else ending.prepared
-        yield OutputFile("preview.png", _png(preview(meshes, colours, given=given)))
+        shown = [replace(part.mesh, look=next(iter(looks[part.facts.file].values()))) for part in parts]
+        yield OutputFile("preview.png", _png(preview(shown, colours, given=given)))
     if options.save_latents:
         yield OutputFile(LATENTS_FILE, earlier_of(ending, record_of(ending, prompt, options, provenance)).pack())
     manifest = _manifest(ending, prompt=prompt, options=options, provenance=provenance)
@@ -136,7 +138,7 @@ def _manifest(ending: Ending, *, prompt: Prompt, options: GenerationOptions, pro
         parts=tuple(_entry(part) for part in ending.parts),
         failed_regions=ending.failed_regions,
         stop_reason=ending.stop_reason,
-        warnings=ending.warnings,
+        warnings=ending.warnings + look_warnings(prompt, options),
         placement=placement,
         timings={name: round(seconds, 4) for name, seconds in ending.timings.items()},
         candidates=tuple(_entry(part) for part in ending.candidates),

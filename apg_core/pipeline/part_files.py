@@ -1,6 +1,6 @@
 """Parts as files: their names, looks, frame and formats, and what the files say of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -10,37 +10,39 @@ from apg_core.geometry.files.glb import glb
 from apg_core.geometry.files.model import FilePart, Model
 from apg_core.geometry.picture.colours import WHOLE_COLOUR, Colour
 from apg_core.pipeline.ending import Ending
+from apg_core.pipeline.looks import PALETTE, Looks, palette_look
 from apg_core.protocol.appearance import Appearance, Material, linear_rgba
 from apg_core.protocol.formats import MESH_FORMATS
 from apg_core.protocol.manifest import AcceptedPart, PartFacts, Provenance
-from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import OutputOptions
 
-PALETTE = "palette"
-"""Name of the look in the parts' own colours."""
 COMBINED = "mesh_combined"
 _METRES = (".glb", ".gltf", ".zip")
 """Endings of given meshes whose unit is the metre; that of others is taken to be the millimetre."""
 
 
 def draft_glb(part: AcceptedPart, colour: Colour) -> bytes:
-    """A part's file while others are still to come, in the normalised frame."""
-    return glb([_file_part(part, colour)])
+    """A part's file while others are still to come, in the normalised frame and a colour of its own."""
+    return glb([_file_part(part, palette_look(part, colour))])
 
 
 def part_files(
-    ending: Ending, colours: Sequence[Colour], options: OutputOptions, provenance: Provenance
+    ending: Ending, looks: Mapping[str, Looks], options: OutputOptions, provenance: Provenance
 ) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each part's files, of those with all of them, and of the whole object's."""
-    parts = [_file_part(part, colour) for part, colour in zip(ending.parts, colours, strict=True)]
-    models = {PurePath(part.facts.file).stem: [own] for part, own in zip(ending.parts, parts, strict=True)}
-    colour_of = {part.facts.index: colour for part, colour in zip(ending.parts, colours, strict=True)}
-    for candidate in ending.candidates:
-        models[PurePath(candidate.facts.file).stem] = [_file_part(candidate, colour_of[candidate.facts.index])]
+    """Name and content of each part's files, of those with all of them, and of the whole object's.
+
+    `looks` are those of each part and candidate, by its file. Files of one part have the look that is shown, the
+    combined one has all of them to choose from.
+    """
+    parts = [_file_part(part, looks[part.facts.file]) for part in ending.parts]
+    models = {
+        PurePath(part.facts.file).stem: [_file_part(part, _shown(looks[part.facts.file]))]
+        for part in (*ending.parts, *ending.candidates)
+    }
     if parts:
         models[COMBINED] = parts
     if ending.whole_mesh is not None and not ending.whole_mesh.is_empty:
-        grey = _coloured(ending.whole_mesh, "whole", WHOLE_COLOUR)
+        grey = Appearance.plain(len(ending.whole_mesh.faces), Material("whole", linear_rgba(WHOLE_COLOUR)))
         models["whole"] = [FilePart("whole", ending.whole_mesh, {PALETTE: grey})]
     written: set[str] = set()
     for kind in options.formats.split(","):
@@ -63,13 +65,12 @@ def _frame(kind: str, ending: Ending, options: OutputOptions, provenance: Proven
     return FileFrame(placement=placement, up=options.output_up or placement.up, unit=unit)
 
 
-def _file_part(part: AcceptedPart, colour: Colour) -> FilePart:
-    name = f"part_{part.facts.index:03d}"
-    return FilePart(name, part.mesh, {PALETTE: _coloured(part.mesh, name, colour)}, _extras(part.facts))
+def _file_part(part: AcceptedPart, looks: Looks) -> FilePart:
+    return FilePart(part.facts.name or f"part_{part.facts.index:03d}", part.mesh, looks, _extras(part.facts))
 
 
-def _coloured(mesh: TriangleMesh, name: str, colour: Colour) -> Appearance:
-    return Appearance.plain(len(mesh.faces), Material(name, linear_rgba(colour)))
+def _shown(looks: Looks) -> Looks:
+    return dict([next(iter(looks.items()))])
 
 
 def _extras(facts: PartFacts) -> Mapping[str, object]:

@@ -1,7 +1,7 @@
 """How a mesh looks: its materials, textures and colours, which are linear, as glTF has them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from apg_core.protocol.arrays import Image
 AlphaMode = Literal["OPAQUE", "MASK", "BLEND"]
 Wrap = Literal["repeat", "mirror", "clamp"]
 Rgba = tuple[float, float, float, float]
+_GREY = 0.01  # difference of channels, linear, up to which a colour is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,19 @@ class Appearance:
         """One material for that many faces."""
         return cls((material,), np.zeros(faces, np.int32))
 
+    def turned_round(self) -> Self:
+        """For faces whose corners come in reverse order."""
+        uv = None if self.uv is None else self.uv[:, ::-1]
+        return replace(self, uv=uv, colours=None if self.colours is None else self.colours[:, ::-1])
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it is more than one grey all over, which is what exporters write where nobody has chosen a colour."""
+        if self.textured or self.colours is not None:
+            return True
+        colours = {self.materials[place].colour for place in self.used}
+        return len(colours) > 1 or any(max(colour[:3]) - min(colour[:3]) > _GREY for colour in colours)
+
     @property
     def textured(self) -> bool:
         """Whether any face has a texture."""
@@ -76,6 +90,44 @@ class Appearance:
     def used(self) -> list[int]:
         """Places of the materials that faces have, ascending."""
         return np.unique(self.material).tolist()
+
+
+def joined_looks(looks: Sequence[tuple[Appearance | None, int]]) -> Appearance | None:
+    """The looks of meshes laid over each other, each with its number of faces; white where one has none."""
+    if all(look is None for look, _ in looks):
+        return None
+    known = [look or Appearance.plain(faces, Material("default")) for look, faces in looks]
+    textures = {id(texture): texture for look in known for texture in look.textures}
+    place_of = {key: place for place, key in enumerate(textures)}
+    materials: dict[Material, int] = {}
+    numbers = []
+    for look in known:
+        own = [
+            replace(one, texture=None if one.texture is None else place_of[id(look.textures[one.texture])])
+            for one in look.materials
+        ]
+        places = np.array([materials.setdefault(one, len(materials)) for one in own], np.int32)
+        numbers.append(places[look.material])
+    return Appearance(
+        materials=tuple(materials),
+        material=np.concatenate(numbers),
+        uv=_joined([look.uv for look in known], numbers, 2, 0.0),
+        colours=_joined([look.colours for look in known], numbers, 4, 1.0),
+        textures=tuple(textures.values()),
+        notes=tuple(dict.fromkeys(note for look in known for note in look.notes)),
+    )
+
+
+def _joined(
+    values: Sequence[np.ndarray | None], faces: Sequence[np.ndarray], width: int, neutral: float
+) -> np.ndarray | None:
+    if all(value is None for value in values):
+        return None
+    filled = [
+        np.full((len(own), 3, width), neutral, np.float32) if value is None else value
+        for value, own in zip(values, faces, strict=True)
+    ]
+    return np.concatenate(filled)
 
 
 def linear(srgb: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:

@@ -198,6 +198,9 @@ class OutputOptions(_Options):
     """Also decode the whole object and write it as `whole.glb`."""
     preview: bool = True
     """Also write a picture of the parts."""
+    appearance: Literal["input", "palette"] = "input"
+    """How the parts look: `input` as the given mesh does, with its textures and colours, where it has any; `palette`
+    each in a colour of its own. With `input`, the combined GLB has both to choose from."""
     save_latents: bool = True
     """Also leave what edits need: the whole object's latent and the parts as they were sampled."""
     formats: Annotated[str, BeforeValidator(format_list)] = "glb"

@@ -1,10 +1,13 @@
 """Arrays as bytes: prompts, meshes and latents in NumPy's zip format, exactly and without pickles."""
 
 import io
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 
+from apg_core.protocol.appearance import Appearance, Material, Texture
 from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.mode import INPUTS
@@ -67,9 +70,44 @@ def unpack_latent(content: bytes) -> LatentArray:
 
 def mesh_arrays(mesh: TriangleMesh) -> dict[str, np.ndarray]:
     arrays = {"vertices": mesh.vertices, "faces": mesh.faces}
-    return arrays if mesh.source is None else {**arrays, "source": mesh.source}
+    if mesh.source is not None:
+        arrays["source"] = mesh.source
+    return arrays if mesh.look is None else arrays | _of_look(mesh.look)
 
 
 def mesh_of(arrays: Mapping[str, np.ndarray]) -> TriangleMesh:
     """The mesh of arrays that `mesh_arrays` named."""
-    return TriangleMesh(arrays["vertices"], arrays["faces"], arrays.get("source"))
+    look = _to_look(arrays) if "look" in arrays else None
+    return TriangleMesh(arrays["vertices"], arrays["faces"], arrays.get("source"), look)
+
+
+def _of_look(look: Appearance) -> dict[str, np.ndarray]:
+    words = {
+        "materials": [asdict(material) for material in look.materials],
+        "wraps": [texture.wrap for texture in look.textures],
+        "notes": look.notes,
+    }
+    arrays = {"look": np.frombuffer(json.dumps(words).encode(), np.uint8), "look_material": look.material}
+    arrays |= {} if look.uv is None else {"look_uv": look.uv}
+    arrays |= {} if look.colours is None else {"look_colours": look.colours}
+    for place, texture in enumerate(look.textures):
+        arrays[f"texture_{place}"] = texture.pixels
+        arrays[f"texture_{place}_file"] = np.frombuffer(texture.content, np.uint8)
+    return arrays
+
+
+def _to_look(arrays: Mapping[str, np.ndarray]) -> Appearance:
+    words = json.loads(arrays["look"].tobytes())
+    materials = [Material(**{**known, "colour": tuple(known["colour"])}) for known in words["materials"]]
+    textures = [
+        Texture(arrays[f"texture_{place}"], arrays[f"texture_{place}_file"].tobytes(), (across, down))
+        for place, (across, down) in enumerate(words["wraps"])
+    ]
+    return Appearance(
+        materials=tuple(materials),
+        material=arrays["look_material"],
+        uv=arrays.get("look_uv"),
+        colours=arrays.get("look_colours"),
+        textures=tuple(textures),
+        notes=tuple(words["notes"]),
+    )

@@ -36,6 +36,7 @@ def build_api(service: Service) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         docs_url=None,  # FastAPI's own pages fetch their files from the internet
         redoc_url=None,
+        redirect_slashes=False,  # the address that it would lead to begins with the caller's Host header
     )
     api.state.service = service
     failures.install(api, retry_after_seconds=service.desk.limits.retry_after_seconds)

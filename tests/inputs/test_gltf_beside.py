@@ -118,11 +118,11 @@ def test_a_gltf_is_packed_with_its_buffers_always_into_the_same_bytes(tmp_path: 
 
 GOOD = zipped({"a.gltf": triangle_gltf("a.bin"), "a.bin": BUFFER})
 HOSTILE: list[tuple[str, Callable[[], bytes], str]] = [
-    ("no glTF", lambda: zipped({"a.txt": b""}), "0 .gltf files"),
-    ("two glTF", lambda: zipped({"a.gltf": triangle_gltf(), "b.gltf": triangle_gltf()}), "2 .gltf files"),
-    ("empty", lambda: zipped({}), "0 .gltf files"),
-    ("a GLB in a zip", lambda: zipped({"a.glb": triangle_glb()}), "0 .gltf files"),
-    ("a zip in a zip", lambda: zipped({"a.zip": GOOD}), "0 .gltf files"),
+    ("no glTF", lambda: zipped({"a.txt": b""}), "0 .gltf and 0 .obj files"),
+    ("two glTF", lambda: zipped({"a.gltf": triangle_gltf(), "b.gltf": triangle_gltf()}), "2 .gltf and 0 .obj files"),
+    ("empty", lambda: zipped({}), "0 .gltf and 0 .obj files"),
+    ("a GLB in a zip", lambda: zipped({"a.glb": triangle_glb()}), "0 .gltf and 0 .obj files"),
+    ("a zip in a zip", lambda: zipped({"a.zip": GOOD}), "0 .gltf and 0 .obj files"),
     ("a zip as the glTF", lambda: zipped({"a.gltf": GOOD}), "glTF is damaged at JSON"),
     ("a buffer that is not there", lambda: zipped({"a.gltf": triangle_gltf("a.bin")}), "has no 'a.bin'"),
     ("out of the zip", lambda: zipped({"a.gltf": triangle_gltf("../a.bin"), "../a.bin": BUFFER}), "never followed"),

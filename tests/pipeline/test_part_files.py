@@ -8,6 +8,7 @@ import pytest
 import trimesh
 from support.khronos import findings, needs_validator
 from support.objects import block
+from support.textured import textured_table_glb
 
 from apg_core.errors import OptionError
 from apg_core.inputs.mesh import read_mesh
@@ -76,3 +77,26 @@ def test_formats_are_a_list_or_one_string() -> None:
         options(formats=7)
     with pytest.raises(OptionError, match="output_up"):
         options(output_up="x")
+
+
+@needs_validator
+def test_parts_of_a_textured_mesh_are_textured_and_the_combined_file_has_both_looks(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    (tmp_path / "table.glb").write_bytes(textured_table_glb())
+    chosen = options(formats="obj,3mf,ply,stl")
+    generate_parts(pipeline, mesh=tmp_path / "table.glb", output_dir=tmp_path / "out", options=chosen)
+    combined = read_mesh(tmp_path / "out" / "mesh_combined.glb").look
+    assert combined is not None
+    assert len(combined.textures) == 1
+    assert {"cloth", "wood"} & {material.name for material in combined.materials}
+    document = (tmp_path / "out" / "mesh_combined.glb").read_bytes()
+    assert b'"KHR_materials_variants":{"variants":[{"name":"input"},{"name":"palette"}]}' in document
+    assert b"KHR_materials_variants" not in (tmp_path / "out" / "mesh_000.glb").read_bytes()
+    assert findings(sorted((tmp_path / "out").glob("*.glb"))) == {}
+    palette = generate_parts(
+        pipeline, mesh=tmp_path / "table.glb", output_dir=tmp_path / "plain", options=options(appearance="palette")
+    )
+    assert palette.parts
+    assert b"variants" not in (tmp_path / "plain" / "mesh_combined.glb").read_bytes()
+    assert b"cloth" not in (tmp_path / "plain" / "mesh_combined.glb").read_bytes()

@@ -21,7 +21,7 @@ export class CompareView {
     });
     this.element = element("div", { class: "compare" },
       element("div", { class: "row" }, element("h1", {}, text.title), element("label", { for: "explode", class: "explode" }, words.viewer.explode, slider), element("a", { href: "#/history" }, text.back)),
-      element("div", { class: "pair" }, this.#side(one), this.#side(other)));
+      element("div", { class: "pair" }, this.#side(one, text.first), this.#side(other, text.second)));
   }
 
   leave() {
@@ -29,11 +29,11 @@ export class CompareView {
     for (const viewer of this.viewers) viewer.dispose();
   }
 
-  /** @param {string} id */
-  #side(id) {
+  /** @param {string} id @param {string} name */
+  #side(id, name) {
     const host = element("div", { class: "stage" });
     const about = element("p", { class: "muted" });
-    const side = element("section", { class: "card", "aria-label": id.slice(0, 8) }, host, element("a", { href: `#/jobs/${id}` }, id.slice(0, 8)), about);
+    const side = element("section", { class: "card", "aria-label": name }, host, element("a", { href: `#/jobs/${id}` }, id.slice(0, 8)), about);
     this.#fill(id, host, about);
     return side;
   }

@@ -143,7 +143,7 @@ export class JobView {
     if (!file && this.job.artifacts.some(({ name }) => name === "whole.glb")) {
       file = new File([await service.file(this.id, "whole.glb", this.away.signal)], "whole.glb");
     }
-    const ghost = file && (await readGhost(file));
+    const ghost = file && (await readGhost(file, this.job.options.frame === "input" || file.name === "whole.glb"));
     if (ghost && !this.away.signal.aborted) this.toolbar?.offer(ghost, !this.#ended);
   }
 

@@ -13,7 +13,7 @@ import { words } from "./words.js";
 /** The ten that matter first, in this order. */
 export const FIRST = [
   "seed", "max_parts", "best_of", "num_inference_steps", "grid_size", "fit_to_mesh", "remove_background",
-  "image_cfg_scale", "geometry_cfg_scale", "simplify_faces",
+  "image_cfg_scale", "geometry_cfg_scale", "formats",
 ];
 /** Of no use in the page: what a terminal shows; and the pictures of history, which are wanted always. */
 const LEFT_OUT = new Set(["show_progress", "preview"]);
@@ -109,9 +109,11 @@ function fieldOf(name, schema) {
   }
   if (schema.type === "array" && schema.items?.enum) return choices(name, schema, preset);
   if (schema.enum) {
-    const control = element("select", shared, ...schema.enum.map((one) => element("option", { value: String(one) }, String(one))));
-    control.value = String(preset);
-    return { kind: "choice", element: control, control, preset, read: () => control.value, write: (value) => (control.value = String(value)) };
+    const empty = preset === null || preset === undefined ? [element("option", { value: "" }, words.options.preset)] : [];
+    const control = element("select", shared, ...empty, ...schema.enum.map((one) => element("option", { value: String(one) }, String(one))));
+    control.value = String(preset ?? "");
+    const read = () => (control.value === "" ? preset : control.value);
+    return { kind: "choice", element: control, control, preset, read, write: (value) => (control.value = String(value ?? "")) };
   }
   const isNumber = schema.type === "number" || schema.type === "integer";
   const control = element("input", {

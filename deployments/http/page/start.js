@@ -202,7 +202,7 @@ function examples(take) {
         notice(reason(error), "bad");
       }
     };
-    return element("li", {}, element("button", { type: "button", class: "example", "aria-label": text.tryExample(name), onclick: choose },
+    return element("li", {}, element("button", { type: "button", class: "example", title: text.tryExample(name), onclick: choose },
       element("img", { src: pictureOf(example), alt: "", loading: "lazy" }), element("strong", {}, name), element("small", {}, text.exampleModes[example.name])));
   }));
 }

@@ -165,7 +165,7 @@ export const words = {
     delete: "Delete", sure: "Delete this job and its files? This cannot be undone.", deleted: "Deleted.", keep: "Keep it",
     choose: "Compare", compare: "Compare the two", one: "Choose one more to compare.",
   },
-  compare: { title: "Two side by side", back: "History", together: "Turned together" },
+  compare: { title: "Two side by side", back: "History", first: "The first", second: "The second" },
   mask: {
     title: "Mask", lead: "A colour for each part. Start from a suggestion, or paint.", suggest: "Suggest regions", regions: "Regions",
     merge: "Merge", mergeAbout: "Click two regions; they become one.", split: "Split", splitAbout: "Click a region; it is divided where it differs most.",

@@ -26,18 +26,19 @@ async function readGiven(file) {
 }
 
 /**
- * The given mesh as a ghost, in the frame of the parts: its box's centre at the origin, max |coordinate| 1.
+ * The given mesh as a ghost, in the frame of the parts: its own, or its box's centre at the origin, max |coordinate| 1.
  * @param {File} file
+ * @param {boolean} own
  * @returns {Promise<Object3D | null>} null where it cannot be read here
  */
-export async function readGhost(file) {
+export async function readGhost(file, own) {
   const content = await readOrNull(file);
   if (!content) return null;
   const material = new MeshBasicMaterial({ color: 0x8899bb, transparent: true, opacity: 0.13, depthWrite: false, side: DoubleSide, polygonOffset: true, polygonOffsetFactor: 2, polygonOffsetUnits: 2 });
   content.traverse((one) => {
     if (one instanceof Mesh) one.material = material;
   });
-  return normalised(content);
+  return own ? content : normalised(content);
 }
 
 /** The given mesh to look at. @param {File} file @returns {Promise<Object3D | null>} */

@@ -15,7 +15,6 @@ export class Stage {
     this.sun.castShadow = true;
     this.sun.shadow.mapSize.setScalar(SHADOW_MAP);
     this.sun.shadow.radius = 5;
-    this.sun.shadow.normalBias = 0.02;
     this.sun.shadow.bias = -0.0008;
     const fill = new DirectionalLight(0xdfe8ff, 0.7);
     fill.position.set(-1, 0.4, -0.6);
@@ -29,12 +28,13 @@ export class Stage {
   fit(box) {
     const centre = box.getCenter(new Vector3());
     const reach = box.getSize(new Vector3()).length() / 2 || 1;
+    this.sun.shadow.normalBias = 0.015 * reach;
     this.sun.target.position.copy(centre);
     this.sun.position.copy(centre).addScaledVector(SUN, 3 * reach);
     const { camera } = this.sun.shadow;
-    Object.assign(camera, { left: -1.6 * reach, right: 1.6 * reach, top: 1.6 * reach, bottom: -1.6 * reach, near: 0.1, far: 8 * reach });
+    Object.assign(camera, { left: -1.6 * reach, right: 1.6 * reach, top: 1.6 * reach, bottom: -1.6 * reach, near: 0.1 * reach, far: 8 * reach });
     camera.updateProjectionMatrix();
-    this.floor.position.set(centre.x, box.min.y - 0.004, centre.z);
+    this.floor.position.set(centre.x, box.min.y - 0.002 * reach, centre.z);
     this.floor.scale.setScalar(14 * reach);
   }
 

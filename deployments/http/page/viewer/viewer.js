@@ -17,6 +17,25 @@ const SLOW_FRAME_MS = 70;
 const SETTLED_MS = 220;
 const CLICK_PIXELS = 5;
 const TURN = Math.PI / 16;
+const INNER_SHARE = 0.08; // of the object's reach, within which a part is in the middle
+
+/**
+ * How far each part goes when the object is taken apart: away from the middle. Of parts that lie around each other in
+ * the middle, one stays, and the others go sideways.
+ * @param {Vector3[]} centres
+ * @param {Box3} box
+ */
+export function waysApart(centres, box) {
+  const middle = box.getCenter(new Vector3());
+  const reach = box.getSize(new Vector3()).length() / 2;
+  let inner = 0;
+  return centres.map((centre) => {
+    const way = centre.clone().sub(middle);
+    if (way.length() > INNER_SHARE * reach || inner++ === 0) return way;
+    const side = Math.ceil((inner - 1) / 2) * (inner % 2 ? -1 : 1);
+    return way.add(new Vector3(side * reach, 0, 0));
+  });
+}
 
 export class Viewer {
   /** @param {HTMLElement} host fills it */
@@ -134,9 +153,10 @@ export class Viewer {
 
   /** Looks, places, visibility have changed: take them over, and draw. */
   changed() {
-    const centre = this.#box(false).getCenter(new Vector3());
+    const box = this.#box(false);
+    const ways = waysApart([...this.solids.values()].map((solid) => solid.centre), box);
     for (const solid of this.solids.values()) {
-      solid.group.position.copy(solid.centre).sub(centre).multiplyScalar(this.explosion);
+      solid.group.position.copy(/** @type {Vector3} */ (ways.shift())).multiplyScalar(this.explosion);
       solid.group.visible = !this.hidden.has(solid.name);
       solid.show({
         ...this.looks, dimmed: false,
@@ -168,6 +188,9 @@ export class Viewer {
     const half = (FIELD_OF_VIEW / 2) * (Math.PI / 180);
     const narrow = Math.min(half, Math.atan(Math.tan(half) * this.camera.aspect));
     const direction = this.camera.position.clone().sub(this.controls.target).normalize();
+    this.camera.near = sphere.radius / 50;
+    this.camera.far = sphere.radius * 100;
+    this.camera.updateProjectionMatrix();
     this.controls.target.copy(sphere.center);
     this.camera.position.copy(sphere.center).addScaledVector(direction, (1.08 * sphere.radius) / Math.sin(narrow));
     this.controls.update();
