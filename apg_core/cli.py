@@ -137,18 +137,18 @@ def _add_edit(commands: Subparsers, *, preset: str) -> None:
         parser.add_argument(f"--{name}", type=Path, help=f"the same again, where the folder lacks it: {kind.about}")
     _add_preset_flags(parser)
     add_option_flags(parser, preset=preset)
-    parser.set_defaults(run=_edit)
+    parser.set_defaults(run=_edit, preset=None)
 
 
 def _edit(options: argparse.Namespace) -> int:
+    from apg_core.pipeline.keeping import read_kept
     from apg_core.pipeline.local import load_pipeline
     from apg_core.pipeline.local_edit import edit
 
     chosen = chosen_options(options, os.environ).model_dump(mode="json", exclude_unset=True)
     change = edit_of(options, chosen)
-    pipeline = load_pipeline(
-        options.preset, options.device, checkpoints=options.checkpoints, precision=options.precision
-    )
+    preset = options.preset or read_kept(options.folder)[1].record.preset
+    pipeline = load_pipeline(preset, options.device, checkpoints=options.checkpoints, precision=options.precision)
     inputs = {name: path for name in INPUTS if (path := getattr(options, name)) is not None}
     output = options.folder if options.in_place else options.output_path
     made = edit(pipeline, options.folder, change, output_dir=output, inputs=inputs)

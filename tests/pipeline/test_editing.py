@@ -163,7 +163,7 @@ def test_parts_that_an_edit_leaves_alone_keep_their_index_and_their_file(
     assert indices(made) == listed
     before, after = files(folder), files(tmp_path)
     assert set(after) == {f"mesh_{index:03d}.glb" for index in listed}
-    touched = {"merge": {2}, "split": {1, 3}}.get(change.operation, set())
+    touched = {"merge": {2}, "split": {1, 3}, "rename": {1}}.get(change.operation, set())
     assert {name for name in after if before.get(name) != after[name]} == {f"mesh_{k:03d}.glb" for k in touched}
 
 
