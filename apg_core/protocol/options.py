@@ -198,9 +198,10 @@ class OutputOptions(_Options):
     """Also decode the whole object and write it as `whole.glb`."""
     preview: bool = True
     """Also write a picture of the parts."""
-    appearance: Literal["input", "palette"] = "input"
+    appearance: Literal["input", "palette", "picture"] = "input"
     """How the parts look: `input` as the given mesh does, with its textures and colours, where it has any; `palette`
-    each in a colour of its own. With `input`, the combined GLB has both to choose from."""
+    each in a colour of its own; `picture` as the image shows them, and where it does not, as beside that. With `input`,
+    the combined GLB has the palette too, to choose from."""
     save_latents: bool = True
     """Also leave what edits need: the whole object's latent and the parts as they were sampled."""
     formats: Annotated[str, BeforeValidator(format_list)] = "glb"
