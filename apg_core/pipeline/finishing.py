@@ -141,6 +141,7 @@ def _manifest(ending: Ending, *, prompt: Prompt, options: GenerationOptions, pro
         warnings=ending.warnings + look_warnings(prompt, options),
         placement=placement,
         timings={name: round(seconds, 4) for name, seconds in ending.timings.items()},
+        partition=ending.partition,
         candidates=tuple(_entry(part) for part in ending.candidates),
         parent=provenance.parent,
         edit=None if provenance.edit is None else dict(provenance.edit),
