@@ -18,7 +18,7 @@ from cluster.work import Work
 
 MANIFEST = "manifest.json"
 RECORD = ".files.json"
-"""Written last into an object's folder: the hash of every file in it."""
+"""Written next to last, before the manifest: the hash of every file in the folder."""
 _RECORD = TypeAdapter(dict[str, str])
 _WITHOUT_EFFECT = frozenset({"show_progress"})  # options that change no file
 

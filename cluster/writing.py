@@ -3,13 +3,13 @@
 from dataclasses import asdict, replace
 
 from apg_core.pipeline.finishing import finish, output_files
-from cluster.results import RECORD, Outcome, record_of
+from cluster.results import MANIFEST, RECORD, Outcome, record_of
 from cluster.storage import Place, open_folder
 from cluster.work import Row, RowStage, Work
 
 
 class WriteResults(RowStage):
-    """Makes the files of a finished generation and writes them to the object's folder, the manifest next to last."""
+    """Makes the files of a finished generation and writes them to the object's folder, the manifest last."""
 
     def __init__(self, output: Place) -> None:
         self._output = output
@@ -28,7 +28,8 @@ class WriteResults(RowStage):
         ending = finish(work.ending, work.options)
         written: dict[str, bytes] = {}
         for file in output_files(ending, prompt=work.prompt, options=work.options, provenance=work.provenance):
-            folder.write(file.name, file.content)
             written[file.name] = file.content
-        folder.write(RECORD, record_of(written))
+            if file.name == MANIFEST:  # which is the last of them
+                folder.write(RECORD, record_of(written))
+            folder.write(file.name, file.content)
         return replace(work, ending=ending)

@@ -28,6 +28,7 @@ from tests.support.job_stages import Gate, LocalJobStages
 
 LEASE_SECONDS = 3.0
 POLL_SECONDS = 0.05
+from tests.support.http_server import lack_here
 
 
 def main() -> None:
@@ -60,6 +61,7 @@ def _service(pipeline: Pipeline, stores: Stores, keys: Keys | None) -> Service:
             artifacts=stores.artifacts,
             feed=EventFeed(stores.jobs, poll_seconds=POLL_SECONDS),
             decoder=Decoder(processes=1, memory_bytes=limits.decode_bytes),
+            backend_lack=lack_here,
         ),
         database=stores.database,
         precision="fp32",
