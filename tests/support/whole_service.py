@@ -24,11 +24,11 @@ from deployments.running.worker import JobWorker
 from deployments.settings import StoreSettings
 from deployments.stores.jobs.feed import EventFeed
 from deployments.stores.opening import Stores, open_stores
+from tests.support.http_server import lack_here
 from tests.support.job_stages import Gate, LocalJobStages
 
 LEASE_SECONDS = 3.0
 POLL_SECONDS = 0.05
-from tests.support.http_server import lack_here
 
 
 def main() -> None:
