@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from pydantic import JsonValue
 
-from apg_core.errors import ApgError
+from apg_core.errors import ApgError, OptionError
 from apg_core.pipeline.earlier import Earlier
 from apg_core.pipeline.edit import plan_edit
 from apg_core.presets import Preset
@@ -63,6 +63,8 @@ class Desk:
     artifacts: ArtifactStore
     feed: EventFeed
     decoder: Decoder
+    backend_lack: Callable[[str], Awaitable[str | None]]
+    """What keeps an iso-surface backend from running where surfaces are extracted; None where it can run."""
 
     async def submit(self, upload: Upload, *, owner: str, key: str | None, request_id: str) -> Receipt:
         """Decode what was uploaded, and queue a job for it; a `key` that was used before gives its job again.
@@ -74,13 +76,14 @@ class Desk:
         """
         options = self.preset.complete(GenerationOptions.model_validate(upload.options))
         self.limits.check_options(options)
+        await self._check_installed(options)
         idempotency = None if key is None else IdempotencyKey(key=key, body_sha256=upload.sha256)
         if idempotency is not None:
             earlier = await asyncio.to_thread(self.jobs.replay, owner, idempotency)
             if earlier is not None:
                 return Receipt(job_view(earlier), replayed=True)
         await asyncio.to_thread(self.jobs.check_room, owner, self.limits.queue)
-        decoded, prompt = await self._decode(upload, owner)
+        decoded, prompt = await self._decode(upload, owner, clean=options.clean_input)
         job_id = uuid4().hex
         new = NewJob(
             id=job_id,
@@ -226,11 +229,19 @@ class Desk:
     def _record(self, job_id: str, owner: str) -> JobRecord:
         return self.jobs.get(_checked(job_id), owner)
 
-    async def _decode(self, upload: Upload, owner: str) -> tuple[Decoded, bytes]:
+    async def _check_installed(self, options: GenerationOptions) -> None:
+        """Refuse what only another installation can do, before a job of it waits and fails."""
+        backend = options.isosurface_backend
+        if (lack := await self.backend_lack(backend)) is not None:
+            raise OptionError(
+                f"isosurface_backend: this service lacks {backend}, which {lack}", field="isosurface_backend"
+            )
+
+    async def _decode(self, upload: Upload, owner: str, *, clean: bool) -> tuple[Decoded, bytes]:
         output = upload.folder / "prompt.npz"
         paths = {field: file.path for field, file in upload.files.items()}
         limits = self.limits
-        request = DecodeRequest(files=paths, limits=limits, seconds=limits.decode_seconds, output=output)
+        request = DecodeRequest(files=paths, limits=limits, seconds=limits.decode_seconds, output=output, clean=clean)
         decoded = await self.decoder.decode(request, owner=owner)
         return decoded, await asyncio.to_thread(output.read_bytes)
 
