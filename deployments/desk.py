@@ -6,12 +6,12 @@ The HTTP routes and the handle's calls are this in two forms; nothing here knows
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
-from apg_core.errors import ApgError
+from apg_core.errors import ApgError, OptionError
 from apg_core.presets import Preset
 from apg_core.protocol.job import Event, Job, JobPage, JobStatus
 from apg_core.protocol.mode import InputEntry
@@ -54,6 +54,8 @@ class Desk:
     artifacts: ArtifactStore
     feed: EventFeed
     decoder: Decoder
+    backend_lack: Callable[[str], Awaitable[str | None]]
+    """What keeps an iso-surface backend from running where surfaces are extracted; None where it can run."""
 
     async def submit(self, upload: Upload, *, owner: str, key: str | None, request_id: str) -> Receipt:
         """Decode what was uploaded, and queue a job for it; a `key` that was used before gives its job again.
@@ -65,6 +67,7 @@ class Desk:
         """
         options = self.preset.complete(GenerationOptions.model_validate(upload.options))
         self.limits.check_options(options)
+        await self._check_installed(options)
         idempotency = None if key is None else IdempotencyKey(key=key, body_sha256=upload.sha256)
         if idempotency is not None:
             earlier = await asyncio.to_thread(self.jobs.replay, owner, idempotency)
@@ -160,6 +163,14 @@ class Desk:
 
     def _record(self, job_id: str, owner: str) -> JobRecord:
         return self.jobs.get(_checked(job_id), owner)
+
+    async def _check_installed(self, options: GenerationOptions) -> None:
+        """Refuse what only another installation can do, before a job of it waits and fails."""
+        backend = options.isosurface_backend
+        if (lack := await self.backend_lack(backend)) is not None:
+            raise OptionError(
+                f"isosurface_backend: this service lacks {backend}, which {lack}", field="isosurface_backend"
+            )
 
     async def _decode(self, upload: Upload, owner: str, *, clean: bool) -> tuple[Decoded, bytes]:
         output = upload.folder / "prompt.npz"
