@@ -216,6 +216,9 @@ class OutputOptions(_Options):
     formats: Annotated[str, BeforeValidator(format_list)] = "glb"
     """Formats of the parts and of the object put together: `glb`, which is always written, `obj`, `stl`, `ply`, `3mf`;
     several with commas."""
+    compress: bool = False
+    """Pack the GLB files with meshoptimizer (EXT_meshopt_compression): smaller, nothing is lost, but only readers that
+    know it open them."""
     frame: Literal["normalised", "input"] = "normalised"
     """Where the parts lie in their files: `normalised` is centred with max |coordinate| 1, `input` the given mesh's own
     place and size."""
