@@ -160,10 +160,10 @@ class CleanupOptions(_Options):
     the nearest."""
     fit_at_edges: bool = False
     """With `fit_to_mesh`, where the mesh is closed and the sampled parts are far from making it up: cut the mesh at its
-    own hollow edges instead, and give each piece to the part that it lies in most."""
+    own hollow edges instead, and put the pieces together that look like one part."""
     further_parts: Annotated[int, Field(ge=0, le=1000)] = 8
-    """With `fit_at_edges`: parts that may be added, up to `max_parts`, for what no part has; 0 gives that to its
-    neighbours."""
+    """With `fit_at_edges`: parts that may be added, up to `max_parts`; 0 gives each piece to the sampled part that it
+    lies in most."""
     smooth_iters: Annotated[int, Field(ge=0, le=1000)] = 0
     """Taubin smoothing steps at the end."""
     scene_cleanup: bool = False

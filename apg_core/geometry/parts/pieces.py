@@ -5,16 +5,17 @@ the boundaries are the solid's own, and the parts only have to say which pieces 
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import igl
 import numpy as np
 import trimesh
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from manifold3d import Error, Manifold, Mesh64, OpType
 
 from apg_core.geometry.band.lattice import Grid
+from apg_core.geometry.parts.grouping import share_out
 from apg_core.geometry.solid import enclosed
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -37,8 +38,6 @@ SURE = 0.75
 by artists edges gave a part IoU of 0.45 instead of 0.34, on 13 procedural ones 0.69 instead of 0.80."""
 CLAIMED = 0.15
 """Share of a piece that must lie in a part, for the part to have it."""
-LUMP = 0.02
-"""Share of the whole's volume from which something that no part claims is a part of its own."""
 PROBES = 100
 """Points within a piece that say which part it lies in."""
 
@@ -82,32 +81,37 @@ def agreement(parts: Sequence[TriangleMesh], whole: TriangleMesh) -> float:
 def group_pieces(
     parts: Sequence[TriangleMesh], whole: TriangleMesh, *, further: int
 ) -> tuple[TriangleMesh, ...] | None:
-    """The whole divided among the parts, at its own hollow edges; None where the whole is not closed.
+    """The whole divided among the parts, at its own hollow edges; None where it is not closed, or has too few of these.
 
-    A part gets the pieces that lie in it most, and may end up empty. Up to `further` parts follow the given ones: the
-    largest lumps that no part claims, or that are apart from the rest of their part. Other pieces that no part claims
-    go to the neighbour that they share most surface with.
+    Which pieces belong together is what a trained network says (`grouping.py`), and up to `further` parts follow the
+    given ones, which may end up empty. With none to follow, a part gets the pieces that lie in it most, and what no
+    part claims goes to the neighbour that it shares most surface with.
     """
     solid = solid_of(whole)
     if solid is None:
         return None
     pieces = convex_pieces(solid)
-    volumes = np.array([piece.volume() for piece in pieces])
-    touching = _contacts(pieces)
     inside, distance = _claims(pieces, parts)
-    owner = np.where(inside.max(axis=1) >= CLAIMED, inside.argmax(axis=1), -1)
-    for number, lump in enumerate(_lumps(owner, touching, volumes)[:further]):
-        owner[lump] = len(parts) + number
-    while (shared := touching * (owner >= 0)[None] * (owner < 0)[:, None]).any():
-        piece, neighbour = np.unravel_index(int(shared.argmax()), shared.shape)
-        owner[piece] = owner[neighbour]
-    owner = np.where(owner < 0, distance.argmin(axis=1), owner)
+    if len(pieces) < np.count_nonzero(inside.max(axis=0) > 0):
+        return None
+    owner = share_out(pieces, inside, further=further) if further else _lying_in(pieces, inside, distance)
     return tuple(
         mesh_of(Manifold.batch_boolean([pieces[i] for i in np.flatnonzero(owner == part)], OpType.Add))
         if (owner == part).any()
         else TriangleMesh.empty()
         for part in range(max(len(parts), int(owner.max()) + 1))
     )
+
+
+def _lying_in(
+    pieces: Sequence[Manifold], inside: Float[np.ndarray, "K S"], distance: Float[np.ndarray, "K S"]
+) -> Int[np.ndarray, " K"]:
+    owner = np.where(inside.max(axis=1) >= CLAIMED, inside.argmax(axis=1), -1)
+    touching = _contacts(pieces) if (owner < 0).any() else np.zeros(0)
+    while (owner < 0).any() and (shared := touching * (owner >= 0)[None] * (owner < 0)[:, None]).any():
+        piece, neighbour = np.unravel_index(int(shared.argmax()), shared.shape)
+        owner[piece] = owner[neighbour]
+    return np.where(owner < 0, distance.argmin(axis=1), owner)
 
 
 def convex_pieces(solid: Manifold) -> list[Manifold]:
@@ -236,29 +240,6 @@ def _within(mesh: TriangleMesh) -> Float[np.ndarray, "Q 3"]:
     surface = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     points = trimesh.sample.sample_surface(surface, 2 * PROBES, seed=0)[0]
     return np.asarray((points[::2] + points[1::2]) / 2)
-
-
-def _lumps(
-    owner: Int[np.ndarray, " K"], touching: Float[np.ndarray, "K K"], volumes: Float[np.ndarray, " K"]
-) -> list[Int[np.ndarray, " L"]]:
-    """What hangs together, is claimed by no part or apart from the bulk of its part, and is large; largest first."""
-    lumps = []
-    for part in np.unique(owner):
-        groups = sorted(_connected(owner == part, touching), key=lambda group: -volumes[group].sum())
-        lumps += groups if part < 0 else groups[1:]
-    lumps = [lump for lump in lumps if volumes[lump].sum() >= LUMP * volumes.sum()]
-    return sorted(lumps, key=lambda lump: -volumes[lump].sum())
-
-
-def _connected(chosen: Bool[np.ndarray, " K"], touching: Float[np.ndarray, "K K"]) -> Iterator[Int[np.ndarray, " L"]]:
-    left = set(np.flatnonzero(chosen).tolist())
-    while left:
-        group = [left.pop()]
-        for piece in group:
-            new = left & set(np.flatnonzero(touching[piece]).tolist())
-            left -= new
-            group += sorted(new)
-        yield np.array(group)
 
 
 def _solid(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Manifold:
