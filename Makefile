@@ -1,7 +1,7 @@
 # The same commands everywhere: on a laptop and in CI.
 BIN := .venv/bin
 
-.PHONY: install demo overview test check wheels test-lowest lock bench clean
+.PHONY: install demo overview test check check-page vendor browser wheels test-lowest lock meshopt bench clean
 
 install: .venv/installed
 
@@ -25,6 +25,22 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The page's own code against its types; needs Node and npm.
+check-page: packages/page/node_modules
+	cd packages/page && npx --no-install tsc
+
+# The page's bundle of three.js, byte for byte what is committed.
+vendor: packages/page/node_modules
+	sh packages/page/build.sh
+
+packages/page/node_modules: packages/page/package-lock.json
+	cd packages/page && npm ci --silent
+	touch $@
+
+# What the tests of the page need beside: a browser, and what drives it.
+browser: install
+	sh scripts/install_browser.sh
+
 # That the lock needs no compiler, on any platform of ours; asks the package index, downloads no package.
 wheels: install
 	$(BIN)/python scripts/check_wheels.py
@@ -39,6 +55,14 @@ lock: install
 		--universal --python-version 3.11 --no-annotate --no-header -o requirements.lock.tmp
 	grep -vE '^(nvidia|cuda|triton)[-a-z0-9]*=' requirements.lock.tmp > requirements.lock
 	rm requirements.lock.tmp
+
+# The WebAssembly of apg_core/meshopt anew, out of meshoptimizer's npm package; needs npm and node.
+MESHOPTIMIZER := 1.3.0
+meshopt:
+	mkdir -p build/meshopt
+	cd build/meshopt && npm pack --silent meshoptimizer@$(MESHOPTIMIZER) && tar -xzf meshoptimizer-$(MESHOPTIMIZER).tgz
+	node scripts/meshopt_wasm.mjs build/meshopt/package apg_core/meshopt
+	rm -r build/meshopt
 
 bench: install
 	$(BIN)/python -m benchmarks.run

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
         generate_from_mesh,
         generate_parts,
     )
+    from apg_core.pipeline.local_edit import edit
     from apg_core.pipeline.local_stages import Pipeline, load_pipeline
+    from apg_core.protocol.edit import Continue, Merge, Pick, Remove, Rename, Reorder, Resample, Split
     from apg_core.protocol.mesh import TriangleMesh
     from apg_core.protocol.options import DEFAULT_CONFIG, GenerationOptions
     from apg_core.protocol.prompt import Prompt
@@ -24,11 +26,20 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_CONFIG",
     "ApgError",
+    "Continue",
     "Generation",
     "GenerationOptions",
+    "Merge",
+    "Pick",
     "Pipeline",
     "Prompt",
+    "Remove",
+    "Rename",
+    "Reorder",
+    "Resample",
+    "Split",
     "TriangleMesh",
+    "edit",
     "generate_from_image",
     "generate_from_image_and_mask",
     "generate_from_image_and_mesh",
@@ -39,9 +50,11 @@ __all__ = [
 
 _HOMES = {
     "apg_core.errors": ("ApgError",),
+    "apg_core.protocol.edit": ("Continue", "Merge", "Pick", "Remove", "Rename", "Reorder", "Resample", "Split"),
     "apg_core.protocol.mesh": ("TriangleMesh",),
     "apg_core.protocol.options": ("DEFAULT_CONFIG", "GenerationOptions"),
     "apg_core.protocol.prompt": ("Prompt",),
+    "apg_core.pipeline.local_edit": ("edit",),
     "apg_core.pipeline.local_stages": ("Pipeline", "load_pipeline"),
     "apg_core.pipeline.local": (
         "Generation",

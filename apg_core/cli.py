@@ -9,7 +9,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from apg_core.errors import ApgError, InputError
-from apg_core.flags import Subparsers, add_input_flags, add_option_flags, chosen_options, nearest_flag, spellings
+from apg_core.flags import (
+    Subparsers,
+    add_input_flags,
+    add_option_flags,
+    add_precision_flag,
+    chosen_options,
+    nearest_flag,
+    spellings,
+)
 from apg_core.protocol.options import DEFAULT_PRESET
 
 Command = Callable[[argparse.Namespace], int]
@@ -88,6 +96,7 @@ def _add_preset_flags(parser: argparse.ArgumentParser) -> None:
         help=f"a preset, or the path of a config file [{DEFAULT_PRESET}]",
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... [cuda where there is one]")
+    add_precision_flag(parser)
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="folder of fetched weights")
 
 
@@ -95,7 +104,9 @@ def _generate(options: argparse.Namespace) -> int:
     from apg_core.pipeline.local import generate_parts, load_pipeline  # torch takes seconds to import
 
     chosen = chosen_options(options, os.environ)
-    pipeline = load_pipeline(options.preset, options.device, checkpoints=options.checkpoints)
+    pipeline = load_pipeline(
+        options.preset, options.device, checkpoints=options.checkpoints, precision=options.precision
+    )
     if pipeline.preset.random_seed is not None:
         print(f"apg: the weights of preset {pipeline.preset.name} are random: shapes mean nothing", file=sys.stderr)
     generation = generate_parts(

@@ -7,6 +7,7 @@ ApgError
 │   ├── MaskError            the indexed part mask itself
 │   ├── MeshError            the mesh itself
 │   ├── OptionError          an option's name or value
+│   ├── EditError            an edit of a generation that it does not fit
 │   └── LimitError           larger than this installation accepts (HTTP 413)
 ├── SetupError               what is installed here
 │   ├── PresetError          a preset or config that cannot be read
@@ -73,6 +74,12 @@ class OptionError(InputError):
     """An option is unknown, or its value is outside its range."""
 
     code = "invalid_option"
+
+
+class EditError(InputError):
+    """The edit is none, or it does not fit the generation that it is to change."""
+
+    code = "invalid_edit"
 
 
 class LimitError(InputError):

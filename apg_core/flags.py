@@ -20,6 +20,7 @@ _SWITCHES_OFF = {
     "show_progress": ("no_progress",),
     "visualize_mask": ("no_mask_visualization",),
     "preview": ("no_preview",),
+    "save_latents": ("no_save_latents",),
     "use_coarse_bbox": ("no_use_coarse_bbox", "no_coarse_bbox"),
 }
 _SECOND_NAMES = {"image_cfg_scale": ("part_cfg_scale",)}
@@ -46,14 +47,23 @@ def add_input_flags(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", type=Path, help=kind.about)
 
 
+def add_precision_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag that says what weights are held in."""
+    parser.add_argument(
+        "--precision",
+        choices=["auto", "fp32", "bf16", "fp16"],
+        default="auto",
+        help="what weights are held in; auto is the preset's own for the device [auto]",
+    )
+
+
 def add_option_flags(parser: argparse.ArgumentParser, *, preset: str = DEFAULT_PRESET) -> None:
     """A flag for every generation option; in brackets, the defaults of this preset."""
     group = parser.add_argument_group("options", f"in [ ]: defaults of preset {preset}")
     defaults = _defaults_of(preset)
     for name, field in GenerationOptions.model_fields.items():
         default = defaults.get(name, field.default)
-        shown = {True: " [on]", False: " [off]", None: ""}.get(default, f" [{default}]")  # type: ignore[call-overload]
-        about = f"{field.description}{shown}".replace("%", "%%")
+        about = f"{field.description}{_shown(default)}".replace("%", "%%")
         on, off = spellings(name), spellings(*_SWITCHES_OFF.get(name, (f"no_{name}",)))
         if field.default is True:
             group.add_argument(*off, dest=name, action="store_false", default=None, help=f"not: {about}")
@@ -66,6 +76,12 @@ def add_option_flags(parser: argparse.ArgumentParser, *, preset: str = DEFAULT_P
         else:
             names = spellings(name, *_SECOND_NAMES.get(name, ()))
             group.add_argument(*names, dest=name, metavar="N", default=None, help=about)
+
+
+def _shown(default: object) -> str:
+    if default is None:
+        return ""
+    return f" [{('on' if default else 'off') if isinstance(default, bool) else default}]"
 
 
 def chosen_options(

@@ -19,6 +19,7 @@ from typing import Self, TypeVar
 import torch
 
 from apg_core.diffusion.trajectories import TrajectoryBatch
+from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.local import generate_parts
@@ -103,11 +104,14 @@ class _TimedStages(LocalStages):
         self.requests.extend(requests)
         return self.clock("sample", lambda: self.sampler.sample_together(requests, on_step=on_step))
 
-    async def measure_agreement(self, latents: Sequence[LatentArray]) -> Sequence[float]:
-        return self.clock("agreement", lambda: self.codec.agreement(latents))
+    async def find_extent(self, whole: LatentArray, mesh: TriangleMesh | None) -> Extent:
+        return self.clock("extent", lambda: self.codec.extent(whole) if mesh is None else self.meshes.extent(mesh))
 
-    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
-        band = self.clock("decode", lambda: self.codec.decode(latent, options))
+    async def measure_agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> Sequence[float]:
+        return self.clock("agreement", lambda: self.codec.agreement(latents, within))
+
+    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
+        band = self.clock("decode", lambda: self.codec.decode(latent, options, within))
         return self.clock("extract", lambda: self.meshes.extract(band, options))
 
     async def measure_overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:

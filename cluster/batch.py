@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apg_core.errors import ApgError, InputError, PromptError, SetupError
-from apg_core.flags import add_option_flags, chosen_options
+from apg_core.flags import add_option_flags, add_precision_flag, chosen_options
 from apg_core.inputs import InputLimits
 from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
 from apg_core.protocol.options import GenerationOptions
@@ -138,7 +138,12 @@ def _generated(works: Sequence[Work], options: argparse.Namespace, output: Place
             in_flight=options.in_flight,
             mesh_workers=options.mesh_workers,
         )
-        models = Models(preset=options.preset, device=options.device, checkpoints=Path(options.checkpoints).absolute())
+        models = Models(
+            preset=options.preset,
+            device=options.device,
+            checkpoints=Path(options.checkpoints).absolute(),
+            precision=options.precision,
+        )
         limits = ReadLimits(inputs=LIMITS)
         yield from Flow(models=models, limits=limits, plan=sizes, output=output).outcomes(works)
     except RayError as error:
@@ -164,6 +169,7 @@ def _parser() -> argparse.ArgumentParser:
         "--preset", "--config", default=DEFAULT_PRESET, help=f"a preset, or a config file [{DEFAULT_PRESET}]"
     )
     parser.add_argument("--device", choices=["cpu", "cuda"], help="[cuda where the cluster has it]")
+    add_precision_flag(parser)
     parser.add_argument("--checkpoints", default="checkpoints", help="folder of fetched weights, on every machine")
     parser.add_argument("--verbose", action="store_true", help="log what happens")
     sizes = parser.add_argument_group("sizes", "what is left out is computed from the cluster's CPUs and GPUs")

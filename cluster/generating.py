@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 from ray.actor import ActorHandle
 
+from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.brief import Brief
@@ -64,11 +65,16 @@ class SharedStages:
     async def sample_latents(self, requests: Sequence[LatentRequest], on_step: OnStep | None) -> Sequence[LatentArray]:
         return await self.sampler.sample_together(requests, on_step=on_step)
 
-    async def measure_agreement(self, latents: Sequence[LatentArray]) -> Sequence[float]:
-        return await self._on_codec_thread(partial(self.codec.agreement, latents))
+    async def find_extent(self, whole: LatentArray, mesh: TriangleMesh | None) -> Extent:
+        if mesh is None:
+            return await self._on_codec_thread(partial(self.codec.extent, whole))
+        return await self.meshes.call(MeshWorker.extent, mesh)
 
-    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
-        band = await self._on_codec_thread(partial(self.codec.decode, latent, options))
+    async def measure_agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> Sequence[float]:
+        return await self._on_codec_thread(partial(self.codec.agreement, latents, within))
+
+    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
+        band = await self._on_codec_thread(partial(self.codec.decode, latent, options, within))
         if self.extract_here is not None:
             return await self._on_codec_thread(partial(self.extract_here.extract, band, options))
         return await self.meshes.call(MeshWorker.extract, band, options)

@@ -10,13 +10,14 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apg_core.errors import InputError, OptionError, PromptError
 from apg_core.inputs import InputLimits
-from apg_core.inputs.beside import buffer_names, packed
+from apg_core.inputs.beside import buffer_names, looks_beside, packed
 from apg_core.protocol.mode import INPUTS, InputEntry, InputName
 from apg_core.protocol.options import GenerationOptions
 from cluster.storage import Place
@@ -68,9 +69,13 @@ class Item:
 
 def _content(place: Place, kind: InputName, limits: InputLimits) -> bytes:
     content = place.read(limits, field=kind)
-    if place.name.lower().endswith(".gltf") and buffer_names(content, limits):
-        return packed(content, lambda name: place.parent.join(name).read(limits, field=kind))
-    return content
+    ending = PurePath(place.name.lower()).suffix
+
+    def beside(name: str) -> bytes:
+        return place.parent.join(name).read(limits, field=kind)
+
+    refers = ending == ".gltf" and buffer_names(content, limits)
+    return packed(content, ending, beside) if refers or looks_beside(content, ending, beside) else content
 
 
 def find_items(source: Place) -> list[Item]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from apg_core.pipeline.loading import ModelLoader, pick_device
 from apg_core.presets import load_preset
+from apg_core.presets.preset import PrecisionChoice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +15,13 @@ class Models:
     preset: str
     device: str | None = None
     checkpoints: Path
+    precision: PrecisionChoice = "auto"
 
     def loader(self) -> ModelLoader:
         """A loader of the preset's networks on this process's device."""
-        return ModelLoader(load_preset(self.preset), device=pick_device(self.device), checkpoints=(self.checkpoints,))
+        return ModelLoader(
+            load_preset(self.preset),
+            device=pick_device(self.device),
+            checkpoints=(self.checkpoints,),
+            precision=self.precision,
+        )

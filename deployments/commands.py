@@ -18,6 +18,7 @@ RAY_ENVIRONMENT = {
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_raylet_start_wait_time_s": "60",  # 30 is not enough on a busy laptop
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.front:middlewares",  # limits and time-outs of the port
     "RAY_worker_niceness": "0",  # Ray's 15 starves the replicas beside anything else that runs
 }
 
@@ -50,8 +51,10 @@ def _serve(args: argparse.Namespace) -> int:
         raise InputError(f"there is no config file {args.config}; take serve_config.yaml of this project")
     environment = {**RAY_ENVIRONMENT, **os.environ}
     program = str(Path(sys.executable).with_name("serve"))
+    config = _config(args)
+    print(f"when it is ready, the studio is at {_address(config)}", flush=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
-    os.execve(program, [program, "run", str(_config(args))], environment)
+    os.execve(program, [program, "run", str(config)], environment)
 
 
 def _config(args: argparse.Namespace) -> Path:
@@ -82,6 +85,13 @@ def _config(args: argparse.Namespace) -> Path:
     config = folder / "serve.yaml"
     config.write_text(yaml.safe_dump(settings, sort_keys=False))
     return config
+
+
+def _address(config: Path) -> str:
+    http = yaml.safe_load(config.read_text()).get("http_options", {})
+    host = str(http.get("host", "127.0.0.1"))
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{http.get('port', 8000)}"
 
 
 def _given(**values: str | int | Path | None) -> dict[str, str | int]:

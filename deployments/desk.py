@@ -70,7 +70,8 @@ class Desk:
             earlier = await asyncio.to_thread(self.jobs.replay, owner, idempotency)
             if earlier is not None:
                 return Receipt(job_view(earlier), replayed=True)
-        decoded, prompt = await self._decode(upload)
+        await asyncio.to_thread(self.jobs.check_room, owner, self.limits.queue)
+        decoded, prompt = await self._decode(upload, owner)
         job_id = uuid4().hex
         new = NewJob(
             id=job_id,
@@ -160,12 +161,12 @@ class Desk:
     def _record(self, job_id: str, owner: str) -> JobRecord:
         return self.jobs.get(_checked(job_id), owner)
 
-    async def _decode(self, upload: Upload) -> tuple[Decoded, bytes]:
+    async def _decode(self, upload: Upload, owner: str) -> tuple[Decoded, bytes]:
         output = upload.folder / "prompt.npz"
         paths = {field: file.path for field, file in upload.files.items()}
         limits = self.limits
         request = DecodeRequest(files=paths, limits=limits, seconds=limits.decode_seconds, output=output)
-        decoded = await self.decoder.decode(request)
+        decoded = await self.decoder.decode(request, owner=owner)
         return decoded, await asyncio.to_thread(output.read_bytes)
 
     async def _queue(self, new: NewJob, idempotency: IdempotencyKey | None) -> Receipt:

@@ -19,6 +19,8 @@ class ModelSettings(_Settings):
     """A preset's name, or the path of a preset folder or of a published config file."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the networks run."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """What their weights are held in; `auto` is the preset's own for the device."""
     checkpoints: Path = Path("checkpoints")
     """Folder of fetched weights."""
     threads: Count | None = None

@@ -57,6 +57,7 @@ def main() -> int:
 def service(log: Path) -> Iterator[None]:
     """`serve run serve_config.yaml`, ready for requests; stopped as Ctrl-C would stop it."""
     say("starting the service: serve run serve_config.yaml")
+    say(f"while it runs, the studio is at {ADDRESS}; later, `apg serve` brings it back")
     with tempfile.TemporaryDirectory(prefix="ray") as scratch, log.open("wb") as output:
         process = subprocess.Popen(
             ["serve", "run", "serve_config.yaml"],

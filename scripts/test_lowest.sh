@@ -14,7 +14,7 @@ grep -vE '^(torch|triton|nvidia[-a-z0-9]*|cuda[-a-z0-9]*)=' "$environment/all.tx
 $uv pip install -q --python "$environment/bin/python" --no-deps --only-binary :all: -r "$environment/lowest.txt"
 $uv pip install -q --python "$environment/bin/python" --no-deps -e .
 cd tests
-PYTHONPATH=.. "../$environment/bin/python" -m pytest -q -p no:cacheprovider -m "not graph and not http and not gpu and not network" \
+PYTHONPATH=.. "../$environment/bin/python" -m pytest -q -p no:cacheprovider -m "not graph and not http and not browser and not gpu and not network" \
   background clients diffusion geometry inputs models presets protocol
 cd ..
 rm -r "$environment"

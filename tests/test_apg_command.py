@@ -32,6 +32,8 @@ def test_generate_leaves_parts_and_a_manifest_and_warns_of_random_weights(
 ) -> None:
     assert generate(mesh_file, tmp_path / "out", "--max_parts", "2", "--no_preview", "--grid-size", "16") == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "inputs.npz",
+        "latents.safetensors",
         "manifest.json",
         "mesh_000.glb",
         "mesh_001.glb",

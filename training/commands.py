@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from apg_core.cli import INTERRUPTED, OK
-from apg_core.flags import Subparsers, add_option_flags, chosen_options
+from apg_core.flags import Subparsers, add_option_flags, add_precision_flag, chosen_options
 from apg_core.protocol.mode import Mode
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for tables and pictures")
     parser.add_argument("--preset", default="tiny", help="a preset, or the path of a config file [tiny]")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... [cuda where there is one]")
+    add_precision_flag(parser)
     add_option_flags(parser)
 
 
@@ -74,7 +75,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     chosen = chosen_options(options)
     cases = find_cases(options.dataset, options.count, fused=options.fused)
-    pipeline = load_pipeline(options.preset, options.device)
+    pipeline = load_pipeline(options.preset, options.device, precision=options.precision)
     console = Console(file=sys.stdout)
     baselines = [name for name in BASELINES if name.startswith(tuple(options.baseline))] if options.baseline else []
     runs = {mode: evaluate(pipeline, cases, mode=mode, options=chosen) for mode in options.modes}
@@ -101,7 +102,7 @@ def _table(options: argparse.Namespace) -> int:
     from training.report import markdown, write_report
 
     chosen = chosen_options(options)
-    pipeline = load_pipeline(options.preset, options.device)
+    pipeline = load_pipeline(options.preset, options.device, precision=options.precision)
     console = Console(file=sys.stdout)
     datasets = {"trained": "test", "kept out": "kept_out"}
     if options.real is not None:

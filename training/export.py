@@ -8,6 +8,9 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from apg_core.pipeline.dropped import keep_dropped
+from apg_core.pipeline.loading import ModelLoader
+from apg_core.presets import load_preset
 from training.runs import trained_vae
 from training.sizes import LATENTS, SURFACE_POINTS, TINY_DIT, TINY_IMAGE_ENCODER, TINY_SCHEDULE, TINY_VAE
 from training.train_dit import trained_generator
@@ -16,7 +19,7 @@ LICENCE = "Apache-2.0"
 
 
 def export(*, vae: Path, dit: Path, preset: Path, own: Mapping[str, object]) -> None:
-    """Write the three weight files and `preset.yaml` into the folder `preset`.
+    """Write the three weight files, `preset.yaml` and the features of no image into the folder `preset`.
 
     `own` is the file's `preset` section: guidance, thresholds and defaults that were chosen on validation.
     """
@@ -34,6 +37,8 @@ def export(*, vae: Path, dit: Path, preset: Path, own: Mapping[str, object]) -> 
         temporary.rename(preset / f"{name}.safetensors")
     content = sizes(scale=json.loads((dit / "latent_scale.json").read_text(encoding="utf-8"))) | {"preset": dict(own)}
     (preset / "preset.yaml").write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110))
+    written = ModelLoader(load_preset(preset), device=torch.device("cpu"))
+    keep_dropped(written.features().dropped(), preset / "image_encoder.safetensors")
 
 
 def sizes(*, scale: float) -> dict[str, object]:

@@ -5,6 +5,7 @@ by their class names; each reads some of the same keys, and a value that a class
 """
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -57,6 +58,7 @@ class Solved(Protocol):
 class _Scheduler(Protocol):
     """What diffusers' schedulers have in common."""
 
+    config: Mapping[str, object]
     timesteps: Tensor
     alphas_cumprod: Tensor
     init_noise_sigma: float | Tensor
@@ -146,6 +148,18 @@ class Solver:
         """The state at the next noise level; the solver keeps what the following steps need."""
         noise = {"generator": generator} if self._takes_noise else {}
         return self._scheduler.step(velocity, timestep, sample, **noise)
+
+    def foreseen(self, prediction: Tensor, timestep: Tensor, network_input: Tensor) -> Tensor:
+        """The latent without noise that the network's prediction at a state amounts to."""
+        alpha = self.alphas_cumprod[round(timestep.item())]
+        signal, noise = alpha.sqrt(), (1 - alpha).sqrt()
+        match self._scheduler.config["prediction_type"]:
+            case "v_prediction":
+                return signal * network_input - noise * prediction
+            case "epsilon":
+                return (network_input - noise * prediction) / signal
+            case _:
+                return prediction
 
     def _sigmas(self) -> Tensor:
         alphas = self.alphas_cumprod[self.timesteps.clamp(min=0)]

@@ -16,6 +16,8 @@ from apg_core.errors import SamplingError
 from apg_core.models.part_dit import DitContext, PartDit
 from apg_core.shapes import Latents
 
+FORESEEN_TWICE = 2
+"""Steps in a row that must foresee the end of the object before a trajectory is ended early."""
 StepCallback = Callable[[int, int], None]
 
 
@@ -24,6 +26,8 @@ class Trajectory:
 
     The first latent and the noise of the steps come from two generators with the same seed, in fp32, on the sampling
     device, as in the released pipeline, or on `noise_device`: another kind of device draws other numbers.
+    Where two steps in a row foresee a latent whose mean magnitude (in the denoiser's scale) is less than `end_below`,
+    it ends there.
     """
 
     @torch.inference_mode()
@@ -36,6 +40,7 @@ class Trajectory:
         steps: int,
         seed: int,
         sigma_floor: float = 0.0,
+        end_below: float | None = None,
         noise_device: torch.device | None = None,
     ) -> None:
         device = guided.images.device
@@ -49,6 +54,8 @@ class Trajectory:
         self._solver = schedule.solver(steps)
         self.steps = len(self._solver.timesteps)
         self._sigma_floor = sigma_floor
+        self._end_below = end_below
+        self._ends_foreseen = 0
         self._step_noise = torch.Generator(drawn_on).manual_seed(seed)
         first_noise = torch.Generator(drawn_on).manual_seed(seed)
         shape = (1, *guided.geometries.shape[-2:])
@@ -79,8 +86,8 @@ class Trajectory:
 
     @property
     def done(self) -> bool:
-        """Whether all steps are taken, or the noise level has reached `sigma_floor`."""
-        if self.position >= self.steps:
+        """Whether all steps are taken, the noise level has reached `sigma_floor`, or the end is foreseen."""
+        if self.position >= self.steps or self._ends_foreseen == FORESEEN_TWICE:
             return True
         return self._sigma_floor > 0 and float(self._solver.sigmas[self.position]) <= self._sigma_floor
 
@@ -98,9 +105,19 @@ class Trajectory:
                 "lower the guidance scales, or try fp32 weights"
             )
         timestep = self._solver.timesteps[self.position]
+        foreseen = self._solver.foreseen(velocity, timestep, self.noisy) if self._end_below is not None else None
         stepped = self._solver.step(velocity, timestep, self.latents, generator=self._step_noise)
         self.latents = stepped.prev_sample
         self.position += 1
+        if foreseen is not None:
+            self._look_ahead(foreseen)
+
+    def _look_ahead(self, foreseen: Latents) -> None:
+        """End here where this step and the one before it foresee nearly nothing; the latent is what they foresee."""
+        assert self._end_below is not None
+        self._ends_foreseen = self._ends_foreseen + 1 if float(foreseen.abs().mean()) < self._end_below else 0
+        if self._ends_foreseen == FORESEEN_TWICE:
+            self.latents = foreseen
 
 
 class TrajectoryBatch:

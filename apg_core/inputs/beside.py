@@ -1,16 +1,23 @@
-"""The other files that a glTF may consist of: in its folder or below, or in one zip with it, and nowhere else."""
+"""The other files that a glTF or OBJ may consist of: in its folder or below, in one zip with it, and nowhere else."""
 
+import contextlib
 import io
 import json
 import posixpath
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote
 
-from apg_core.errors import MeshError
+from apg_core.errors import InputError, MeshError
 from apg_core.inputs.archive import Archive
 from apg_core.inputs.limits import InputLimits, check_limit
+
+_LIBRARY = re.compile(rb"^[ \t]*mtllib[ \t]+([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
+_PICTURE = re.compile(rb"^[ \t]*map_Kd[ \t]+([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
+_MOST_FILES = 100
 
 Fetch = Callable[[str], bytes]
 """The content of a buffer by its path beside a glTF; a MeshError if it is not there, a LimitError if too large."""
@@ -26,7 +33,7 @@ def relative_name(uri: str) -> str:
     steps = name.split("/")
     if not name or name.startswith("/") or ".." in steps or any(letter in name for letter in ":\\\0"):
         raise MeshError(
-            f"the glTF refers to another file ({uri[:60]!r}) than one in its folder or below, which is never "
+            f"the mesh refers to another file ({uri[:60]!r}) than one in its folder or below, which is never "
             "followed; export as GLB, or with embedded buffers",
             field="mesh",
         )
@@ -49,6 +56,34 @@ def buffer_names(text: bytes, limits: InputLimits | None = None) -> list[str]:
         return []
 
 
+def looks_beside(content: bytes, ending: str, fetch: Fetch) -> list[tuple[str, bytes]]:
+    """Name and content of the files that a glTF's or OBJ's looks are in, as far as they are there and may be read."""
+    if ending.lower() == ".gltf":
+        return _fetched(_picture_names(content), fetch)
+    if ending.lower() != ".obj":
+        return []
+    libraries = _fetched([name.decode("ascii", "replace") for name in _LIBRARY.findall(content)], fetch)
+    pictures = [name.decode("ascii", "replace") for _, text in libraries for name in _PICTURE.findall(text)]
+    return libraries + _fetched([name.replace("\\", "/") for name in pictures], fetch)
+
+
+def _picture_names(text: bytes) -> list[str]:
+    try:
+        uris = [image["uri"] for image in json.loads(text).get("images", []) if "uri" in image]
+        return [uri for uri in uris if not uri.startswith("data:")]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
+
+
+def _fetched(uris: list[str], fetch: Fetch) -> list[tuple[str, bytes]]:
+    found = []
+    for uri in list(dict.fromkeys(uris))[:_MOST_FILES]:
+        with contextlib.suppress(InputError):  # the looks will do without it, and say so
+            name = relative_name(uri)
+            found.append((name, fetch(name)))
+    return found
+
+
 class Folder:
     """The files of a folder and below it; links that lead out of it are not followed."""
 
@@ -61,34 +96,41 @@ class Folder:
         """One file's content; see `Fetch`."""
         path = (self._path / name).resolve()
         if not path.is_relative_to(self._path) or not path.is_file():
-            raise MeshError(f"the glTF's buffer {name[:60]!r} is not in its folder; put it beside it", field="mesh")
+            raise MeshError(f"the mesh's file {name[:60]!r} is not in its folder; put it beside it", field="mesh")
         size = path.stat().st_size
         check_limit("bytes of a glTF's buffers beside it", size, self._left, field="mesh")
         self._left -= size
         return path.read_bytes()
 
 
-def packed(text: bytes, fetch: Fetch) -> bytes:
-    """A zip of a glTF and its buffers, for those who can only hand on one file."""
+def packed(text: bytes, ending: str, fetch: Fetch) -> bytes:
+    """A zip of a glTF or OBJ and what is beside it, for those who can only hand on one file."""
+    names = buffer_names(text) if ending.lower() == ".gltf" else []
+    files = {name: fetch(name) for name in names} | dict(looks_beside(text, ending, fetch))
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("mesh.gltf"), text)  # without the time of day, for equal hashes
-        for name in dict.fromkeys(buffer_names(text)):
-            archive.writestr(zipfile.ZipInfo(name), fetch(name))
+        # Without the time of day, for equal hashes.
+        archive.writestr(zipfile.ZipInfo(f"mesh{ending.lower()}"), text)
+        for name, own in files.items():
+            archive.writestr(zipfile.ZipInfo(name), own)
     return content.getvalue()
 
 
-def gltf_in(archive: Archive) -> tuple[bytes, Fetch]:
-    """The one glTF in a zip, and where its buffers are.
+def document_in(archive: Archive) -> tuple[Literal["gltf", "obj"], bytes, Fetch]:
+    """The one glTF or else OBJ in a zip, and where the files beside it are.
 
     Raises:
         MeshError: none, or more than one.
         LimitError: more unpacked than `limits` allow.
     """
-    found = [name for name in archive.names if name.lower().endswith(".gltf")]
+    gltfs, objs = ([name for name in archive.names if name.lower().endswith(end)] for end in (".gltf", ".obj"))
+    kind: Literal["gltf", "obj"] = "gltf" if gltfs else "obj"
+    found = gltfs or objs
     if len(found) != 1:
         raise MeshError(
-            f"the zip holds {len(found)} .gltf files; it must hold one and its buffers, or send a GLB", field="mesh"
+            f"the zip holds {len(gltfs)} .gltf and {len(objs)} .obj files; it must hold one and the files beside it, "
+            "or send a GLB",
+            field="mesh",
         )
     folder = posixpath.dirname(found[0])
-    return archive.read(found[0]), lambda name: archive.read(posixpath.join(folder, name))
+    return kind, archive.read(found[0]), lambda name: archive.read(posixpath.join(folder, name))

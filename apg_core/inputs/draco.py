@@ -3,6 +3,10 @@
 Source: Draco bitstream specification 2.2, sections 5 (header) and 6 (connectivity).
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -11,14 +15,22 @@ from apg_core.errors import MeshError
 _MESH, _SEQUENTIAL, _EDGEBREAKER = 1, 0, 1
 _HAS_METADATA = 0x8000
 _VERSION = (2, 2)
+_LOOKS = ("COLOR_0", "TEXCOORD_0", "TEXCOORD_1")
 
 
-def unpacked(
-    data: memoryview, *, vertices: int, corners: int, position: int
-) -> tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, " K"]]:
-    """The positions, and three corners a face; no more of them than declared, which its header must say too.
+@dataclass(frozen=True, eq=False, slots=True)
+class Unpacked:
+    """Positions, three corners a face, and rows of other attributes by their names in the glTF."""
 
-    `position` is Draco's id of the attribute that holds positions.
+    vertices: Float[np.ndarray, "V 3"]
+    corners: Int[np.ndarray, " K"]
+    attributes: Mapping[str, np.ndarray]
+
+
+def unpacked(data: memoryview, *, vertices: int, corners: int, attributes: Mapping[str, int]) -> Unpacked:
+    """What is packed; no more of it than declared, which its header must say too.
+
+    `attributes` has Draco's ids of the attributes.
 
     Raises:
         MeshError: damaged, or more than declared; or DracoPy is not installed.
@@ -33,7 +45,7 @@ def unpacked(
     try:
         faces = _declared_faces(content, at_most=corners // 3)
         mesh = DracoPy.decode(content)
-        points = np.asarray(mesh.get_attribute_by_unique_id(position)["data"], np.float64)
+        points = np.asarray(mesh.get_attribute_by_unique_id(attributes["POSITION"])["data"], np.float64)
         triangles = np.asarray(mesh.faces, np.int64)
     except (DracoPy.FileTypeException, ValueError, IndexError, KeyError, TypeError) as error:
         raise MeshError(
@@ -44,7 +56,19 @@ def unpacked(
             f"the Draco-compressed triangles have {len(points):,} vertices, {vertices:,} are declared; export it again",
             field="mesh",
         )
-    return points, triangles.reshape(-1)
+    rows = {name: _rows(mesh, place, len(points)) for name, place in attributes.items() if name in _LOOKS}
+    return Unpacked(points, triangles.reshape(-1), {name: one for name, one in rows.items() if one is not None})
+
+
+def _rows(mesh: Any, place: int, count: int) -> np.ndarray | None:
+    """Rows of an attribute of looks, whole numbers as shares of the largest; None where there are none."""
+    try:
+        rows = np.asarray(mesh.get_attribute_by_unique_id(place)["data"])
+    except (ValueError, IndexError, KeyError, TypeError):
+        return None
+    if rows.ndim != 2 or len(rows) != count:
+        return None
+    return rows.astype(np.float64) if rows.dtype.kind == "f" else rows / np.iinfo(rows.dtype).max
 
 
 def _declared_faces(data: bytes, *, at_most: int) -> int:

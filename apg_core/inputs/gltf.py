@@ -5,8 +5,6 @@ here, and nothing outside the file is opened but by the caller's own `fetch`.
 Source: Khronos glTF 2.0 specification, sections 3.5 (scenes), 3.6 (binary data), 3.7 (meshes), 4.4 (GLB).
 """
 
-import base64
-import binascii
 import struct
 from collections.abc import Iterator
 
@@ -14,11 +12,14 @@ import numpy as np
 from jaxtyping import Int
 
 from apg_core.errors import MeshError
-from apg_core.inputs.beside import Fetch, relative_name
+from apg_core.inputs.beside import Fetch
 from apg_core.inputs.draco import unpacked
-from apg_core.inputs.gltf_document import Accessor, Buffer, Document, Draco, Node, Primitive, parse_document
+from apg_core.inputs.gltf_buffers import Buffers
+from apg_core.inputs.gltf_document import Accessor, Document, Draco, Node, Primitive, parse_document
+from apg_core.inputs.gltf_looks import GltfLooks
 from apg_core.inputs.limits import InputLimits, check_limit
 from apg_core.inputs.placing import Transform, placed
+from apg_core.inputs.textures import Textures
 from apg_core.protocol.arrays import FaceArray
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -38,11 +39,13 @@ def read_gltf(data: bytes, limits: InputLimits, *, fetch: Fetch | None = None) -
     """
     text, binary = _chunks(data) if data.startswith(b"glTF") else (data, None)
     document = parse_document(text, limits)
+    buffers = Buffers(document, binary, fetch, limits)
     # Overflow makes infinite vertices, which are refused later; it needs no warning of its own.
     with np.errstate(all="ignore"):
         try:
-            return _Geometry(document, binary, fetch).placed_meshes(limits)
-        except (IndexError, ValueError) as error:
+            looks = GltfLooks(text, buffers, fetch, Textures(limits))
+            return _Geometry(document, buffers, looks).placed_meshes(limits)
+        except (LookupError, ValueError) as error:
             raise MeshError(f"the glTF is damaged: {error}; export it again", field="mesh") from error
 
 
@@ -65,13 +68,12 @@ def _chunks(data: bytes) -> tuple[bytes, bytes | None]:
 
 
 class _Geometry:
-    """The arrays and the node tree of one document; an IndexError or ValueError means a damaged file."""
+    """The arrays and the node tree of one document; a LookupError or ValueError means a damaged file."""
 
-    def __init__(self, document: Document, binary: bytes | None, fetch: Fetch | None) -> None:
+    def __init__(self, document: Document, buffers: Buffers, looks: GltfLooks) -> None:
         self.document = document
-        self._binary = binary
-        self._fetch = fetch
-        self._buffers: dict[int, memoryview] = {}
+        self._buffers = buffers
+        self._looks = looks
 
     def placed_meshes(self, limits: InputLimits) -> list[TriangleMesh]:
         """Every node's triangles in the scene's frame; counts are checked before any array is read."""
@@ -141,7 +143,24 @@ class _Geometry:
             corners = self._rows(indices)[:, 0].astype(np.int64)
         if len(corners) and corners.max() >= len(vertices):
             raise ValueError(f"a face names vertex {corners.max():,} of {len(vertices):,}")
-        return TriangleMesh(vertices, _faces(corners, primitive.mode))
+        faces = _faces(corners, primitive.mode)
+        look = self._looks.look(primitive.material, faces, lambda name: self._attribute(primitive, name, len(vertices)))
+        return TriangleMesh(vertices, faces, look=look)
+
+    def _attribute(self, primitive: Primitive, name: str, vertices: int) -> np.ndarray | None:
+        """Rows of an attribute of looks; None where it is missing or damaged."""
+        place = primitive.attributes.get(name)
+        if place is None or place >= len(self.document.accessors):
+            return None
+        accessor = self.document.accessors[place]
+        if accessor.count != vertices:
+            return None
+        try:
+            rows = self._rows(accessor)
+        except (LookupError, ValueError):
+            return None
+        # Whole numbers are shares of the largest one, for colours and texture places, whether the file says so or not.
+        return rows if rows.dtype.kind == "f" else rows / np.iinfo(rows.dtype).max
 
     def _unpacked(self, primitive: Primitive, draco: Draco) -> TriangleMesh:
         """A primitive in Draco's own packing, held to the counts that its accessors declare."""
@@ -149,10 +168,12 @@ class _Geometry:
             raise ValueError("Draco-compressed triangles have no indices")
         vertices = self.document.accessors[primitive.attributes["POSITION"]].count
         corners = self.document.accessors[primitive.indices].count
-        vertex_array, corner_array = unpacked(
-            self._bytes(draco.buffer_view), vertices=vertices, corners=corners, position=draco.attributes["POSITION"]
+        found = unpacked(
+            self._buffers.view(draco.buffer_view), vertices=vertices, corners=corners, attributes=draco.attributes
         )
-        return TriangleMesh(vertex_array, _faces(corner_array, primitive.mode))
+        faces = _faces(found.corners, primitive.mode)
+        look = self._looks.look(primitive.material, faces, found.attributes.get)
+        return TriangleMesh(found.vertices, faces, look=look)
 
     def _rows(self, accessor: Accessor) -> np.ndarray:
         """The accessor's rows, one column a component."""
@@ -173,43 +194,14 @@ class _Geometry:
 
     def _view(self, index: int, offset: int, shape: tuple[int, int], dtype: np.dtype[np.generic]) -> np.ndarray:
         """Rows inside a buffer view, not copied."""
-        view, content = self.document.buffer_views[index], self._bytes(index)
+        view, content = self.document.buffer_views[index], self._buffers.view(index)
         row = shape[1] * dtype.itemsize
-        stride = max(view.byte_stride or row, row)
+        stride = max(view.stride or row, row)
         if shape[0] and offset + (shape[0] - 1) * stride + row > len(content):
             raise ValueError(
                 f"an accessor declares {shape[0]:,} rows, more than buffer view {index} has ({len(content):,} bytes)"
             )
         return np.ndarray(shape, dtype, content, offset if shape[0] else 0, (stride, dtype.itemsize))
-
-    def _bytes(self, index: int) -> memoryview:
-        """The bytes of a buffer view; a buffer is fetched when the first of its views is read."""
-        view = self.document.buffer_views[index]
-        if view.buffer not in self._buffers:
-            buffer = self.document.buffers[view.buffer]
-            self._buffers[view.buffer] = _content(view.buffer, buffer, self._binary, self._fetch)
-        return self._buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
-
-
-def _content(number: int, buffer: Buffer, binary: bytes | None, fetch: Fetch | None) -> memoryview:
-    if buffer.uri is None:
-        if number != 0 or binary is None:
-            raise MeshError(f"glTF buffer {number} has no data; export as GLB", field="mesh")
-        return memoryview(binary)
-    kind, _, payload = buffer.uri.partition(",")
-    if not kind.startswith("data:") or not kind.endswith(";base64"):
-        name = relative_name(buffer.uri)
-        if fetch is None:
-            raise MeshError(
-                f"the glTF refers to another file ({buffer.uri[:60]!r}), which is not followed here; "
-                "send both in one zip, or export as GLB, or with embedded buffers",
-                field="mesh",
-            )
-        return memoryview(fetch(name))
-    try:
-        return memoryview(base64.b64decode(payload))
-    except binascii.Error as error:
-        raise MeshError(f"glTF buffer {number} is not base64: {error}", field="mesh") from error
 
 
 def _faces(corners: Int[np.ndarray, " K"], mode: int) -> FaceArray:

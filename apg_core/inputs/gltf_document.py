@@ -1,6 +1,6 @@
 """What of a glTF 2.0 document matters to its triangles, as checked values.
 
-Materials, images, skins, cameras, animations and extras are not even kept.
+Skins, cameras, animations and extras are not even kept; materials and images are read by `gltf_looks`.
 Source: Khronos glTF 2.0 specification, section 5 (properties reference).
 """
 
@@ -17,13 +17,8 @@ from apg_core.inputs.limits import InputLimits, check_limit
 
 Index = Annotated[int, Field(ge=0, lt=2**40)]
 Vector3 = tuple[float, float, float]
-_UNPACK = "export without it, or unpack it with gltfpack 0.21 or later: gltfpack -i in.glb -o out.glb -noq"
 # Extensions without which the geometry would be wrong, and which are not read here, and what to do about it.
-_UNREADABLE = {
-    "EXT_meshopt_compression": _UNPACK,
-    "KHR_meshopt_compression": _UNPACK,
-    "EXT_mesh_gpu_instancing": "export without it",
-}
+_UNREADABLE = {"EXT_mesh_gpu_instancing": "export without it"}
 
 
 class _Value(BaseModel):
@@ -43,6 +38,25 @@ class Buffer(_Value):
     uri: str | None = None
 
 
+class Meshopt(_Value):
+    """Rows of a buffer view in meshoptimizer's packing, and where they lie."""
+
+    buffer: Index
+    byte_offset: Index = 0
+    byte_length: Index
+    byte_stride: Annotated[int, Field(ge=1, le=256)]
+    count: Index
+    mode: Literal["ATTRIBUTES", "TRIANGLES", "INDICES"]
+    filter: Literal["NONE", "OCTAHEDRAL", "QUATERNION", "EXPONENTIAL", "COLOR"] = "NONE"
+
+
+class ViewExtensions(_Value):
+    """The extensions of a buffer view that are read: one and the same under two names."""
+
+    ext: Meshopt | None = Field(default=None, alias="EXT_meshopt_compression")
+    khr: Meshopt | None = Field(default=None, alias="KHR_meshopt_compression")
+
+
 class BufferView(_Value):
     """A part of a buffer."""
 
@@ -50,14 +64,25 @@ class BufferView(_Value):
     byte_offset: Index = 0
     byte_length: Index
     byte_stride: Annotated[int, Field(ge=1, le=252)] | None = None
+    extensions: ViewExtensions = ViewExtensions()
+
+    @property
+    def meshopt(self) -> Meshopt | None:
+        """Where its rows are, if they are compressed."""
+        return self.extensions.ext or self.extensions.khr
+
+    @property
+    def stride(self) -> int | None:
+        """Bytes from one row to the next, where they are said: unpacked rows lie as their packing says."""
+        return self.meshopt.byte_stride if self.meshopt else self.byte_stride
 
 
 class SparsePart(_Value):
-    """Where a sparse accessor's indices or values lie."""
+    """Where a sparse accessor's indices or values lie; values are of the accessor's own type."""
 
     buffer_view: Index
     byte_offset: Index = 0
-    component_type: int = 5126
+    component_type: Literal[5121, 5123, 5125] = 5125
 
 
 class Sparse(_Value):
@@ -98,6 +123,8 @@ class Primitive(_Value):
 
     attributes: dict[str, Index]
     indices: Index | None = None
+    material: object = None
+    """A number, where it is one: looks are no reason to refuse a file."""
     mode: int = 4
     extensions: PrimitiveExtensions = PrimitiveExtensions()
 

@@ -46,6 +46,7 @@ def check_mask(labels: np.ndarray, limits: InputLimits) -> Labels:
         LimitError: more pixels or regions than `limits` allow.
     """
     check_limit("mask pixels", int(np.prod(labels.shape[:2])), limits.image_pixels, field="mask")
+    check_limit("mask pixels on an edge", max(labels.shape[:2], default=0), limits.image_side, field="mask")
     if labels.ndim == 3 and labels.shape[2] in (3, 4) and labels.dtype == np.uint8:
         labels = _of_colours(labels, limits)
     if labels.ndim != 2 or labels.dtype.kind not in "iub":

@@ -6,7 +6,7 @@ import numpy as np
 
 from apg_core.errors import MeshError
 from apg_core.inputs.archive import Archive
-from apg_core.inputs.beside import Folder, gltf_in
+from apg_core.inputs.beside import Folder, document_in
 from apg_core.inputs.gltf import read_gltf
 from apg_core.inputs.limits import InputLimits, check_limit, read_bytes
 from apg_core.inputs.mesh_format import mesh_format
@@ -25,8 +25,8 @@ def read_mesh(
     """All triangles of a mesh file, node transforms applied, in the file's units; `INPUTS` lists the formats.
 
     Vertices are float64 and each belongs to a face. The format is told by the content; `file_type`, or else the
-    path's ending, must not contradict it. No other file or address is ever opened, but with `beside` the buffers
-    of a glTF that lie in its folder or below.
+    path's ending, must not contradict it. No other file or address is ever opened, but with `beside` the buffers,
+    materials and textures of a glTF or OBJ that lie in its folder or below.
 
     Raises:
         MeshError: another format, damaged, without triangles, flat to nothing, or with coordinates that are
@@ -50,17 +50,19 @@ def _read(
 ) -> list[TriangleMesh]:
     data = read_bytes(source, limits, field="mesh", refusal=MeshError)
     claimed = file_type or (source.suffix if isinstance(source, Path) else None)
+    folder = Folder(source.parent, limits) if beside and isinstance(source, Path) else None
     match mesh_format(data, claimed=claimed):
         case "glb" | "gltf":
-            folder = Folder(source.parent, limits) if beside and isinstance(source, Path) else None
             return read_gltf(data, limits, fetch=folder)
         case "3mf":
             return read_3mf(Archive(data, limits), limits)
         case "zip":
-            document, within = gltf_in(Archive(data, limits))
+            kind, document, within = document_in(Archive(data, limits))
+            if kind == "obj":
+                return [read_obj(document, limits, fetch=within)]
             return read_gltf(document, limits, fetch=within)
         case "obj":
-            return [read_obj(data, limits)]
+            return [read_obj(data, limits, fetch=folder)]
         case plain:
             return read_plain(data, plain, limits)
 
@@ -87,7 +89,7 @@ def check_mesh(mesh: TriangleMesh, limits: InputLimits) -> TriangleMesh:
     if largest > LARGEST_COORDINATE:
         raise MeshError(f"a coordinate is {largest:.3g}; the largest allowed is {LARGEST_COORDINATE:.0e}", field="mesh")
     used, renumbered = np.unique(faces, return_inverse=True)
-    mesh = TriangleMesh(vertices[used], renumbered.reshape(faces.shape))
+    mesh = TriangleMesh(vertices[used], renumbered.reshape(faces.shape), look=mesh.look)
     _check_surface(mesh)
     return mesh
 

@@ -1,17 +1,21 @@
-"""The triangles of a Wavefront OBJ; names, materials, normals and texture coordinates are not looked at.
+"""The triangles of a Wavefront OBJ; names and normals are not looked at, `obj_looks` reads materials and textures.
 
 Our own reading: trimesh takes a minute for a large file of mixed polygons, and follows `mtllib`.
 """
 
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from apg_core.errors import MeshError
+from apg_core.inputs.beside import Fetch
 from apg_core.inputs.limits import InputLimits, check_limit
+from apg_core.inputs.obj_looks import Polygons, read_looks, vertex_colours
 from apg_core.inputs.plain_text import plain_text
+from apg_core.protocol.appearance import Appearance, Material
 from apg_core.protocol.arrays import FaceArray
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -20,8 +24,8 @@ _DRAWN = re.compile(rb"^[vf] [^\n]*$", re.MULTILINE)
 _NOISE = re.compile(rb"/[^ \t\r\n]*|#[^\r\n]*|\\\r?\n")
 
 
-def read_obj(data: bytes, limits: InputLimits) -> TriangleMesh:
-    """Every polygon of the file, cut into a fan of triangles.
+def read_obj(data: bytes, limits: InputLimits, *, fetch: Fetch | None = None) -> TriangleMesh:
+    """Every polygon of the file, cut into a fan of triangles; `fetch` gets the materials and textures beside it.
 
     Raises:
         MeshError: a line holds something other than numbers, or too few of them.
@@ -41,7 +45,21 @@ def read_obj(data: bytes, limits: InputLimits) -> TriangleMesh:
     above = np.repeat(np.cumsum(is_vertex)[~is_vertex], sizes[~is_vertex])
     corners = np.where(corners < 0, above + corners, corners - 1)
     starts = np.cumsum(sizes[is_vertex]) - sizes[is_vertex]
-    return TriangleMesh(vertices[starts[:, None] + np.arange(3)], _fans(corners, sizes[~is_vertex]))
+    fans = _fans(np.arange(len(corners)), sizes[~is_vertex])
+    look = None if fetch is None else read_looks(data, Polygons(fans, sizes[~is_vertex]), limits, fetch)
+    mesh = TriangleMesh(vertices[starts[:, None] + np.arange(3)], corners[fans], look=look)
+    if len(starts) and (sizes[is_vertex] == 6).all():
+        return _coloured(mesh, vertices[starts[:, None] + np.arange(3, 6)])
+    return mesh
+
+
+def _coloured(mesh: TriangleMesh, rows: Float[np.ndarray, "V 3"]) -> TriangleMesh:
+    """The mesh with these values at its vertices as colours, if they are colours."""
+    if mesh.faces.min(initial=0) < 0 or mesh.faces.max(initial=0) >= len(rows):  # which is refused later
+        return mesh
+    colours = vertex_colours(rows, mesh.faces)
+    plain = mesh.look or Appearance.plain(len(mesh.faces), Material("default"))
+    return mesh if colours is None else replace(mesh, look=replace(plain, colours=colours))
 
 
 def _numbers(

@@ -13,16 +13,16 @@ import numpy as np
 import trimesh
 
 from apg_core.errors import MeshError
+from apg_core.inputs.in_memory import look_of
 from apg_core.inputs.limits import InputLimits, check_limit
 from apg_core.inputs.mesh_format import STL_FACET, STL_HEADER, stl_facets
 from apg_core.inputs.plain_text import plain_text
+from apg_core.inputs.ply import checked_ply
 from apg_core.protocol.mesh import TriangleMesh
 
 PlainFormat = Literal["ply", "stl", "off"]
 
 _STL_NAME = re.compile(rb"^(?:end)?solid[^\n]*$|normal[^\n]*$", re.MULTILINE | re.IGNORECASE)
-_PLY_HEADER_BYTES = 65_536
-_PLY_ELEMENT = re.compile(rb"^element[ \t]+(\S+)[ \t]+(\S+)[ \t]*\r?$", re.MULTILINE)
 # What trimesh's readers of these formats raise on damaged files, found by fuzzing them.
 _DAMAGE = (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, NameError)
 
@@ -34,7 +34,7 @@ def read_plain(data: bytes, kind: PlainFormat, limits: InputLimits) -> list[Tria
         MeshError: damaged, cut off, or without triangles.
         LimitError: more vertices or faces than `limits` allow.
     """
-    prepare = {"ply": _prepared_ply, "stl": _prepared_stl, "off": _prepared_off}[kind]
+    prepare = {"ply": checked_ply, "stl": _prepared_stl, "off": _prepared_off}[kind]
     content = prepare(data, limits)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -53,28 +53,7 @@ def _triangles(shape: trimesh.Trimesh | trimesh.PointCloud, kind: PlainFormat) -
     faces = np.asarray(getattr(shape, "faces", np.zeros((0, 3))), np.int64)  # a cloud of points has none
     if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.shape[1:] != (3,):
         raise MeshError(f"the {kind.upper()} has vertices without three coordinates; export it again", field="mesh")
-    return TriangleMesh(vertices, faces)
-
-
-def _prepared_ply(data: bytes, limits: InputLimits) -> bytes:
-    header, end, _ = data[:_PLY_HEADER_BYTES].partition(b"end_header")
-    if not end:
-        raise MeshError("the PLY's header does not end; the file is cut off", field="mesh")
-    elements: list[tuple[bytes, bytes]] = _PLY_ELEMENT.findall(header)
-    for name, count in elements:
-        if not count.isdigit():
-            raise MeshError(f"the PLY declares {count[:20]!r} elements; export it again", field="mesh")
-        faces = name == b"face"
-        what, limit = ("faces", limits.mesh_faces) if faces else ("vertices", limits.mesh_vertices)
-        check_limit(what if faces or name == b"vertex" else "PLY elements", int(count), limit, field="mesh")
-    if b"ascii" not in header:
-        return data
-    text = plain_text(data)
-    declared = sum(int(count) for _, count in elements)
-    there = text[text.index(b"end_header") :].count(b"\n")
-    if there != declared:
-        raise MeshError(f"the PLY declares {declared:,} lines and has {there:,}; export it again", field="mesh")
-    return text
+    return TriangleMesh(vertices, faces, look=look_of(shape, faces))
 
 
 def _prepared_stl(data: bytes, limits: InputLimits) -> bytes:
@@ -99,4 +78,18 @@ def _prepared_off(data: bytes, limits: InputLimits) -> bytes:
         raise MeshError("the OFF does not say how many vertices and faces it has; export it again", field="mesh")
     check_limit("vertices", int(numbers[1]), limits.mesh_vertices, field="mesh")
     check_limit("faces", int(numbers[2]), limits.mesh_faces, field="mesh")
+    _check_corners(text[numbers.start(1) :], vertices=int(numbers[1]), faces=int(numbers[2]))
     return text
+
+
+def _check_corners(text: bytes, *, vertices: int, faces: int) -> None:
+    """Every face of an OFF must have the corners that it says; trimesh takes what is there for all of them."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    for number, line in enumerate(lines[1 + vertices : 1 + vertices + faces]):
+        corners, *rest = line.split()
+        if not corners.isdigit() or int(corners[:9]) > len(rest):
+            raise MeshError(
+                f"face {number:,} of the OFF says {corners[:20].decode('latin-1')} corners and has {len(rest)}; "
+                "export it again",
+                field="mesh",
+            )

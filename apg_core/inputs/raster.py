@@ -56,6 +56,9 @@ def open_raster(
             if isinstance(image, bytes):
                 image = Image.open(BytesIO(image), formats=[name.upper() for name in kinds.formats])
             check_limit("pixels", image.width * image.height, limits.image_pixels, field=field)
+            check_limit("pixels on an edge", max(image.size), limits.image_side, field=field)
+            if field == "image" and isinstance(source, bytes):
+                _draft(image, limits)
             image.load()
             upright = ImageOps.exif_transpose(image)
     except Image.DecompressionBombError as error:
@@ -71,6 +74,18 @@ def open_raster(
     if 0 in upright.size:
         raise refusal(f"the {field} has no pixels ({upright.width} x {upright.height})", field=field)
     return upright
+
+
+def reduction(width: int, height: int, limits: InputLimits) -> int:
+    """By what an image of this size is to be reduced, so that its longest edge is within `image_edge`."""
+    return -(-max(width, height) // limits.image_edge)
+
+
+def _draft(image: Image.Image, limits: InputLimits) -> None:
+    """Let the decoder leave out detail that would be reduced away, where the format allows it (JPEG)."""
+    by = reduction(image.width, image.height, limits)
+    if by > 1:
+        image.draft(None, (-(-image.width // by), -(-image.height // by)))
 
 
 def _kind(data: bytes) -> str | None:

@@ -18,18 +18,17 @@ from apg_core.errors import MeshError
 from apg_core.inputs.archive import Archive
 from apg_core.inputs.limits import InputLimits, check_limit
 from apg_core.inputs.placing import Transform, placed
+from apg_core.inputs.three_mf_looks import Name, Properties
 from apg_core.protocol.mesh import TriangleMesh
 
 _CORE = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
+_MATERIALS = "http://schemas.microsoft.com/3dmanufacturing/material/2015/02"
 _PRODUCTION = "http://schemas.microsoft.com/3dmanufacturing/production/2015/06"
 _MODEL = "http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"
 _RELATIONSHIP = "http://schemas.openxmlformats.org/package/2006/relationships Relationship"
 _DEEPEST = 16  # elements within each other; the core specification needs seven
 
 _MOST_DOCUMENTS = 1000
-
-Name = tuple[str, str]
-"""A document in the zip, and an object's id in it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,12 @@ class _Object:
     is_part: bool = True
     vertices: "array[float]" = field(default_factory=lambda: array("d"))
     corners: "array[int]" = field(default_factory=lambda: array("q"))
+    own: tuple[Name | None, int] = (None, 0)
+    """Group and member of the triangles that name none."""
+    marks: dict[Name | None, int] = field(default_factory=dict)
+    """Groups that triangles name."""
+    painted: "array[int]" = field(default_factory=lambda: array("q"))
+    """Of each triangle its place in `marks`, and three members."""
     uses: list[_Use] = field(default_factory=list)
 
 
@@ -57,6 +62,7 @@ class _Model:
     documents: list[str]
     objects: dict[Name, _Object] = field(default_factory=dict)
     built: list[_Use] = field(default_factory=list)
+    properties: Properties = field(default_factory=Properties)
     vertices: int = 0
     faces: int = 0
     entries: int = 0
@@ -107,6 +113,7 @@ class _Reader:
         self._document = document
         self._limits = limits
         self._object = _Object()
+        self._group: Name = (document, "")
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """Take in an element."""
@@ -122,12 +129,17 @@ class _Reader:
                 check_limit("faces", model.faces, limits.mesh_faces, field="mesh")
                 corners = (int(attributes["v1"]), int(attributes["v2"]), int(attributes["v3"]))
                 self._object.corners.extend(corners)
+                self._paint(attributes)
             case "object":
                 self._count()
                 key = (self._document, attributes["id"])
                 if key in model.objects:
                     raise ValueError(f"two objects {attributes['id'][:20]!r}")
-                self._object = _Object(is_part=attributes.get("type", "model") in ("model", "surface"))
+                pid, own = attributes.get("pid"), _number(attributes.get("pindex"), 0)
+                self._object = _Object(
+                    is_part=attributes.get("type", "model") in ("model", "surface"),
+                    own=(None if pid is None else (self._document, pid), own),
+                )
                 model.objects[key] = self._object
             case "component":
                 self._count()
@@ -135,6 +147,31 @@ class _Reader:
             case "item" if self._document == model.documents[0]:
                 self._count()
                 model.built.append(self._use(attributes))
+
+            case _:
+                self._take_in_look(name, attributes)
+
+    def _take_in_look(self, name: str, attributes: Mapping[str, str]) -> None:
+        properties = self._model.properties
+        match name.removeprefix(f"{_CORE} ").removeprefix(f"{_MATERIALS} "):
+            case "basematerials" | "colorgroup" as kind:
+                self._count()
+                self._group = (self._document, attributes.get("id", ""))
+                properties.begin(self._group, of_materials=kind == "basematerials")
+            case "base" | "color":
+                self._count()
+                properties.add(self._group, attributes)
+            case "texture2dgroup":
+                properties.textured = True
+
+    def _paint(self, attributes: Mapping[str, str]) -> None:
+        """Remember what the last triangle says of its looks."""
+        item = self._object
+        pid = attributes.get("pid")
+        mark = item.own[0] if pid is None else (self._document, pid)
+        first = _number(attributes.get("p1"), item.own[1])
+        members = (first, _number(attributes.get("p2"), first), _number(attributes.get("p3"), first))
+        item.painted.extend((item.marks.setdefault(mark, len(item.marks)), *members))
 
     def _count(self) -> None:
         self._model.entries += 1
@@ -146,6 +183,10 @@ class _Reader:
             self._model.documents.append(document)
             check_limit("documents of the 3MF", len(self._model.documents), _MOST_DOCUMENTS, field="mesh")
         return _Use((document, attributes["objectid"]), _transform(attributes.get("transform")))
+
+
+def _number(text: str | None, otherwise: int) -> int:
+    return int(text) if text is not None and text.isdecimal() and len(text) < 10 else otherwise
 
 
 def _transform(text: str | None) -> Transform:
@@ -183,7 +224,11 @@ def _check_size(model: _Model, limits: InputLimits) -> None:
 
 def _placed(model: _Model) -> Iterator[TriangleMesh]:
     meshes = {
-        name: TriangleMesh(np.array(item.vertices).reshape(-1, 3), np.array(item.corners, np.int64).reshape(-1, 3))
+        name: TriangleMesh(
+            np.array(item.vertices).reshape(-1, 3),
+            np.array(item.corners, np.int64).reshape(-1, 3),
+            look=model.properties.look(list(item.marks), item.painted),
+        )
         for name, item in model.objects.items()
         if item.corners and item.is_part
     }

@@ -42,7 +42,7 @@ class ParityFolder:
         preset = load_preset(path / "config.yaml")
         self.preset: Preset = dataclasses.replace(preset, weights=WEIGHTS)
         self._path = path
-        self._loader = ModelLoader(self.preset, device=device, checkpoints=(), dtype=torch.float32)
+        self._loader = ModelLoader(self.preset, device=device, checkpoints=(), precision="fp32")
         self._tensors = load_file(path / CASES_FILE)
 
     @property

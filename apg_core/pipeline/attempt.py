@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.pipeline.best_of import Sample, draw_samples, most_typical_first
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.seeds import Draw, draw_seed
-from apg_core.pipeline.session import Attempt, Outcome, PartSession
+from apg_core.pipeline.session import Attempt, Outcome, Session
 from apg_core.pipeline.stages import Geometry, HistoryNoise, LatentRequest, magnitude
 from apg_core.pipeline.whole import Seen
 from apg_core.protocol.arrays import LatentArray
@@ -28,6 +29,8 @@ class Conditions:
     """Cells that the accepted parts' surfaces pass through."""
     first: bool
     """Whether there is no accepted part yet."""
+    extent: Extent | None = None
+    """Where parts are looked for; everywhere without."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,32 +42,32 @@ class Tried:
     cells: SurfaceCells | None = None
 
 
-async def try_part(brief: Brief, session: PartSession, attempt: Attempt, conditions: Conditions) -> Tried:
+async def try_part(brief: Brief, session: Session, attempt: Attempt, conditions: Conditions) -> Tried:
     """Sample a part, and take the most typical sample that is neither empty nor a duplicate.
 
     The object has ended when most samples say so.
     """
     await brief.sink.stage(Stage.PART, part=attempt.index, attempt=attempt.number)
-    samples = await draw_samples(brief, Stage.PART, _request(brief, attempt, conditions))
+    samples = await draw_samples(brief, Stage.PART, _request(brief, session, attempt, conditions))
     going_on = [sample for sample in samples if not session.is_end(magnitude(sample.latent))]
     if 2 * len(going_on) < len(samples):
         return Tried(Outcome.END_OF_OBJECT)
-    ranked = await most_typical_first(brief, going_on)
+    ranked = await most_typical_first(brief, going_on, conditions.extent)
     await brief.sink.stage(Stage.MESH, part=attempt.index, attempt=attempt.number)
     tried = Tried(Outcome.EMPTY)
     for sample in ranked:
-        tried = await _judge(brief, session, attempt, sample, conditions.cells)
+        tried = await _judge(brief, session, attempt, sample, conditions)
         if tried.outcome is Outcome.ACCEPTED:
             break
     return tried
 
 
-async def _judge(brief: Brief, session: PartSession, attempt: Attempt, sample: Sample, cells: SurfaceCells) -> Tried:
+async def _judge(brief: Brief, session: Session, attempt: Attempt, sample: Sample, conditions: Conditions) -> Tried:
     options, stages = brief.options, brief.stages
-    mesh = await brief.clock(Stage.MESH, stages.decode_mesh(sample.latent, options))
+    mesh = await brief.clock(Stage.MESH, stages.decode_mesh(sample.latent, options, conditions.extent))
     if mesh.is_empty:
         return Tried(Outcome.EMPTY)
-    overlap = await brief.clock(Stage.OVERLAP, stages.measure_overlap(mesh, cells))
+    overlap = await brief.clock(Stage.OVERLAP, stages.measure_overlap(mesh, conditions.cells))
     if session.is_duplicate(overlap):
         return Tried(Outcome.DUPLICATE)
     cleaned = await brief.clock(Stage.CLEANUP, stages.clean_part(mesh, options, options.iou_grid_size))
@@ -75,20 +78,22 @@ async def _judge(brief: Brief, session: PartSession, attempt: Attempt, sample: S
         seed=sample.seed,
         overlap=overlap,
         notes=cleaned.notes,
+        candidate=attempt.candidate,
     )
     return Tried(Outcome.ACCEPTED, AcceptedPart(facts, cleaned.mesh), cleaned.cells)
 
 
-def _request(brief: Brief, attempt: Attempt, conditions: Conditions) -> LatentRequest:
+def _request(brief: Brief, session: Session, attempt: Attempt, conditions: Conditions) -> LatentRequest:
     options, seen = brief.options, conditions.seen
     return LatentRequest(
         features=seen.features,
-        region_features=seen.regions[attempt.turn] if seen.regions else None,
+        region_features=None if attempt.label is None else seen.regions[attempt.turn],
         geometry=Geometry(conditions.whole, conditions.history, _history_noise(brief, attempt, conditions)),
         guidance=brief.preset.part_guidance(brief.prompt.mode, options),
         seed=attempt.seed,
         steps=options.num_inference_steps,
         sigma_floor=options.sigma_floor,
+        end_below=session.end_below if options.early_end else None,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from apg_core.geometry.extent import Extent
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.seeds import sample_seeds
 from apg_core.pipeline.stages import LatentRequest
@@ -28,10 +29,10 @@ async def draw_samples(brief: Brief, stage: Stage, request: LatentRequest) -> Se
     return [Sample(seed, latent) for seed, latent in zip(seeds, latents, strict=True)]
 
 
-async def most_typical_first(brief: Brief, samples: Sequence[Sample]) -> Sequence[Sample]:
+async def most_typical_first(brief: Brief, samples: Sequence[Sample], within: Extent | None = None) -> Sequence[Sample]:
     """The samples in order, the one whose shape is most like the others' first."""
     if len(samples) == 1:
         return samples
     latents = [sample.latent for sample in samples]
-    agreement = np.array(await brief.clock(Stage.AGREEMENT, brief.stages.measure_agreement(latents)))
+    agreement = np.array(await brief.clock(Stage.AGREEMENT, brief.stages.measure_agreement(latents, within)))
     return [samples[place] for place in np.argsort(-agreement, kind="stable")]

@@ -11,6 +11,7 @@ from torch import Tensor
 from apg_core.geometry.band.lattice import Grid, NarrowBand
 from apg_core.geometry.band.narrowing import narrow_band, narrow_band_in_box
 from apg_core.geometry.band.samples import Field
+from apg_core.geometry.extent import Extent, FieldWithin
 from apg_core.geometry.surface import Surface
 from apg_core.models.shape_vae import ShapeVae
 from apg_core.protocol.arrays import LatentArray
@@ -41,24 +42,34 @@ class ShapeCodec:
         return posterior.sample(torch.Generator().manual_seed(posterior_seed))[0].float().cpu().numpy()
 
     @torch.inference_mode()
-    def decode(self, latent: LatentArray, options: DecodeOptions) -> NarrowBand:
-        """The cells that the latent's surface passes through, with the field around them."""
+    def decode(self, latent: LatentArray, options: DecodeOptions, within: Extent | None = None) -> NarrowBand:
+        """The cells that the latent's surface passes through, with the field around them; looked for `within` only."""
         find = narrow_band_in_box if options.use_coarse_bbox else narrow_band
-        return find(self._field(latent), Grid(options.grid_size))
+        field = self._field(latent)
+        return find(field if within is None else FieldWithin(field, within), Grid(options.grid_size))
 
-    def agreement(self, latents: Sequence[LatentArray]) -> list[float]:
+    @torch.inference_mode()
+    def extent(self, latent: LatentArray) -> Extent:
+        """Where the latent's shape roughly is."""
+        return Extent.of_field(self._field(latent))
+
+    def agreement(self, latents: Sequence[LatentArray], within: Extent | None = None) -> list[float]:
         """Mean volume IoU of each latent's shape with those of the others (two or more).
 
         The sample with the highest has the least expected error among them, as far as they show what is likely
         (minimum Bayes risk, Kumar and Byrne 2004).
         """
-        return mean_agreement(self.volume_iou(latents))
+        return mean_agreement(self.volume_iou(latents, within))
 
     @torch.inference_mode()
-    def volume_iou(self, latents: Sequence[LatentArray]) -> Float[Tensor, "K K"]:
-        """Volume IoU of each shape with each, over `AGREEMENT_GRID`^3 points; 0 with a shape that has no volume."""
+    def volume_iou(self, latents: Sequence[LatentArray], within: Extent | None = None) -> Float[Tensor, "K K"]:
+        """Volume IoU of each shape with each, over `AGREEMENT_GRID`^3 points or those `within`.
+
+        It is 0 with a shape that has no volume.
+        """
         grid = Grid(AGREEMENT_GRID)
         points = grid.positions(np.arange(grid.resolution**3))
+        points = points if within is None else points[within.holds(points)]
         inside = torch.from_numpy(np.stack([self._field(latent)(points) > 0 for latent in latents])).float()
         shared = inside @ inside.T
         volume = shared.diagonal()

@@ -34,3 +34,7 @@ class Ending:
     prepared: RgbImage | None
     warnings: tuple[str, ...]
     timings: dict[str, float]
+    candidates: tuple[AcceptedPart, ...] = ()
+    """Parts of which one may take the place of the part of its index."""
+    finished: frozenset[int] | None = None
+    """Of an edit: indices of the parts that are as its parent left them."""

@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image as PilImage
 
-from apg_core.geometry.export import part_glb, scene_glb, whole_glb
 from apg_core.geometry.measure import measure
+from apg_core.geometry.normalise import upright
 from apg_core.geometry.parts.cleanup import connected_scene, smooth
-from apg_core.geometry.picture.colours import part_colour
+from apg_core.geometry.picture.colours import further_colours, part_colour
 from apg_core.geometry.picture.render import coloured_mask, preview
+from apg_core.pipeline.earlier import LATENTS_FILE, earlier_of, record_of
 from apg_core.pipeline.ending import Ending
+from apg_core.pipeline.looks import look_warnings, part_looks
+from apg_core.pipeline.part_files import draft_glb, part_files
 from apg_core.protocol.arrays import Labels
 from apg_core.protocol.manifest import AcceptedPart, Manifest, PartEntry, PlacementEntry, Provenance
 from apg_core.protocol.options import GenerationOptions
@@ -33,13 +36,21 @@ class OutputFile:
 
 
 def finish(ending: Ending, options: GenerationOptions) -> Ending:
-    """The ending with its parts as they are kept: after scene cleanup and smoothing, where the options ask for them."""
+    """The ending with its parts as they are kept: after scene cleanup and smoothing, where the options ask for them.
+
+    Of an edit, parts that are as its parent left them stay so, and which parts there are is the caller's.
+    """
     meshes = [part.mesh for part in ending.parts]
-    if options.scene_cleanup and options.postprocess:
+    if options.scene_cleanup and options.postprocess and ending.finished is None:
         meshes = connected_scene(meshes)
     if options.smooth_iters > 0 and options.postprocess:
-        meshes = [smooth(mesh, options.smooth_iters) for mesh in meshes]
-    finished = [AcceptedPart(part.facts, mesh) for part, mesh in zip(ending.parts, meshes, strict=True)]
+        done = ending.finished or ()
+        meshes = [
+            mesh if part.facts.index in done else smooth(mesh, options.smooth_iters)
+            for part, mesh in zip(ending.parts, meshes, strict=True)
+        ]
+    both = zip(_coloured(ending.parts), meshes, strict=True)
+    finished = [part if mesh is part.mesh else part.now(part.facts, mesh) for part, mesh in both]
     dropped = tuple(
         f"scene cleanup dropped part {part.facts.index}: it touches no other" for part in finished if part.mesh.is_empty
     )
@@ -47,10 +58,28 @@ def finish(ending: Ending, options: GenerationOptions) -> Ending:
     return replace(ending, parts=kept, warnings=ending.warnings + dropped)
 
 
+def _coloured(parts: Sequence[AcceptedPart]) -> list[AcceptedPart]:
+    """The parts, each with a colour: one that it has stays."""
+    taken = [part.facts.colour for part in parts if part.facts.colour is not None]
+    without = [part for part in parts if part.facts.colour is None]
+    if taken:
+        colours = further_colours(taken, len(without))
+    else:
+        colours = [part_colour(place, len(parts)) for place in range(len(parts))]
+    chosen = iter(colours)
+    return [
+        part
+        if part.facts.colour is not None
+        else replace(part, facts=part.facts.model_copy(update={"colour": next(chosen)}))
+        for part in parts
+    ]
+
+
 def draft_file(part: AcceptedPart, *, parts_total: int | None) -> OutputFile:
     """An accepted part's file while it is not known how many there will be; its colour may change at the end."""
-    likely = max(parts_total or 8, part.facts.index + 1)
-    return OutputFile(part.facts.file, part_glb(part.mesh, colour=part_colour(part.facts.index, likely)))
+    shown = part.shown or part
+    likely = max(parts_total or 8, shown.facts.index + 1)
+    return OutputFile(shown.facts.file, draft_glb(shown, shown.facts.colour or part_colour(shown.facts.index, likely)))
 
 
 def output_files(
@@ -58,19 +87,19 @@ def output_files(
 ) -> Iterator[OutputFile]:
     """Every file of a finished ending, the manifest last; `options` are complete."""
     parts = ending.parts
-    colours = [part_colour(place, len(parts)) for place, _ in enumerate(parts)]
-    meshes = [part.mesh for part in parts]
-    for part, colour in zip(parts, colours, strict=True):
-        yield OutputFile(part.facts.file, part_glb(part.mesh, colour=colour))
-    if parts:
-        yield OutputFile("mesh_combined.glb", scene_glb(meshes, colours))
-    if ending.whole_mesh is not None and not ending.whole_mesh.is_empty:
-        yield OutputFile("whole.glb", whole_glb(ending.whole_mesh))
+    colours = [part.facts.colour or part_colour(place, len(parts)) for place, part in enumerate(parts)]
+    looks = part_looks(ending, colours, prompt, options)
+    for name, content in part_files(ending, looks, options, provenance):
+        yield OutputFile(name, content)
     if prompt.mask is not None and options.visualize_mask:
         yield from _mask_files(prompt.mask, parts, colours)
     if options.preview and parts:
-        given = prompt.mesh if prompt.image is None else ending.prepared
-        yield OutputFile("preview.png", _png(preview(meshes, colours, given=given)))
+        mesh = None if prompt.mesh is None else upright(prompt.mesh, options.input_up)
+        given = mesh if prompt.image is None else ending.prepared
+        shown = [replace(part.mesh, look=next(iter(looks[part.facts.file].values()))) for part in parts]
+        yield OutputFile("preview.png", _png(preview(shown, colours, given=given)))
+    if options.save_latents:
+        yield OutputFile(LATENTS_FILE, earlier_of(ending, record_of(ending, prompt, options, provenance)).pack())
     manifest = _manifest(ending, prompt=prompt, options=options, provenance=provenance)
     yield OutputFile(MANIFEST_FILE, manifest.model_dump_json(indent=2, by_alias=True).encode() + b"\n")
 
@@ -78,10 +107,8 @@ def output_files(
 def _mask_files(
     mask: Labels, parts: Sequence[AcceptedPart], colours: Sequence[tuple[int, int, int, int]]
 ) -> Iterator[OutputFile]:
-    by_label = {part.facts.label: colour for part, colour in zip(parts, colours, strict=True)}
-    yield OutputFile(
-        "mask_colored.png", _png(coloured_mask(mask, {k: v for k, v in by_label.items() if k is not None}))
-    )
+    by_label = {label: colour for part, colour in zip(parts, colours, strict=True) for label in part.facts.labels}
+    yield OutputFile("mask_colored.png", _png(coloured_mask(mask, by_label)))
     palette = [
         {
             "part_index": part.facts.index,
@@ -98,24 +125,30 @@ def _manifest(ending: Ending, *, prompt: Prompt, options: GenerationOptions, pro
     placement = None
     if ending.placement is not None:
         x, y, z = (float(value) for value in ending.placement.centre)
-        placement = PlacementEntry(centre=(x, y, z), scale=float(ending.placement.scale))
+        placement = PlacementEntry(centre=(x, y, z), scale=float(ending.placement.scale), up=ending.placement.up)
     return Manifest(
         mode=prompt.mode,
         inputs=dict(provenance.inputs),
         options=options.model_dump(),
         preset=provenance.preset,
         random_weights=provenance.random_weights,
+        precision=provenance.precision,
         weights=dict(provenance.weights),
         versions={name: importlib.metadata.version(name) for name in NAMED_PACKAGES},
-        parts=tuple(
-            PartEntry(**part.facts.model_dump(), file=part.facts.file, mesh=measure(part.mesh)) for part in ending.parts
-        ),
+        parts=tuple(_entry(part) for part in ending.parts),
         failed_regions=ending.failed_regions,
         stop_reason=ending.stop_reason,
-        warnings=ending.warnings,
+        warnings=ending.warnings + look_warnings(prompt, options),
         placement=placement,
         timings={name: round(seconds, 4) for name, seconds in ending.timings.items()},
+        candidates=tuple(_entry(part) for part in ending.candidates),
+        parent=provenance.parent,
+        edit=None if provenance.edit is None else dict(provenance.edit),
     )
+
+
+def _entry(part: AcceptedPart) -> PartEntry:
+    return PartEntry(**part.facts.model_dump(), file=part.facts.file, mesh=measure(part.mesh))
 
 
 def _png(image: np.ndarray) -> bytes:

@@ -51,4 +51,4 @@ def _divided(parts: Sequence[AcceptedPart], pieces: Sequence[Cleaned]) -> tuple[
 
 def _refitted(part: AcceptedPart, now: Cleaned) -> AcceptedPart:
     notes = ("fitted to the given mesh", *now.notes)
-    return AcceptedPart(part.facts.model_copy(update={"notes": notes}), now.mesh)
+    return part.now(part.facts.model_copy(update={"notes": notes}), now.mesh)

@@ -13,7 +13,7 @@ from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.ending import Ending, Resume
 from apg_core.pipeline.fit import fit_to_mesh
 from apg_core.pipeline.seeds import Draw
-from apg_core.pipeline.session import PartSession
+from apg_core.pipeline.session import PartSession, Session
 from apg_core.pipeline.whole import Seen, Whole, encode_mesh, get_whole, see
 from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.manifest import AcceptedPart
@@ -62,16 +62,15 @@ async def generate(brief: Brief, resume: Resume | None = None) -> Ending:
         accepted=[part.facts for part in resume.parts],
         failed=resume.failed_regions,
     )
-    sampled = await _parts(brief, session, seen, whole, resume.parts)
+    sampled = await make_parts(brief, session, seen, whole, resume.parts)
     parts, fit_warnings = await fit_to_mesh(brief, sampled, whole.mesh)
-    whole_mesh = await brief.stages.decode_mesh(whole.latent, brief.options) if brief.options.save_whole else None
     assert session.stop_reason is not None
     return Ending(
         parts=parts,
         failed_regions=session.failed_regions,
         stop_reason=session.stop_reason,
         whole=whole.latent,
-        whole_mesh=whole_mesh,
+        whole_mesh=await whole_mesh(brief, whole),
         placement=whole.placement,
         prepared=seen.prepared,
         warnings=seen.warnings + _option_warnings(brief) + fit_warnings,
@@ -79,27 +78,41 @@ async def generate(brief: Brief, resume: Resume | None = None) -> Ending:
     )
 
 
-async def _parts(
-    brief: Brief, session: PartSession, seen: Seen, whole: Whole, earlier: Sequence[AcceptedPart]
+async def make_parts(
+    brief: Brief, session: Session, seen: Seen, whole: Whole, earlier: Sequence[AcceptedPart]
 ) -> tuple[AcceptedPart, ...]:
-    so_far = SoFar.of(earlier, brief.options.iou_grid_size)
+    """The parts that there are, and those that the session wants; candidates are no history of each other."""
+    so_far = SoFar.of([part for part in earlier if part.facts.candidate is None], brief.options.iou_grid_size)
+    candidates = [part for part in earlier if part.facts.candidate is not None]
     while (attempt := session.next_attempt()) is not None:
         history = so_far.history
         if history is None:
             union = TriangleMesh.joined([part.mesh for part in so_far.parts])
             history = await encode_mesh(brief, union, draws=HISTORY_DRAWS, part=len(so_far.parts))
             so_far = replace(so_far, history=history)
-        conditions = Conditions(seen, whole.latent, history, so_far.cells, first=not so_far.parts)
+        first = not so_far.parts
+        conditions = Conditions(seen, whole.latent, history, so_far.cells, first=first, extent=whole.extent)
         tried = await try_part(brief, session, attempt, conditions)
         if tried.part is not None and tried.cells is not None:
             await brief.sink.part(tried.part)
-            so_far = so_far.plus(tried.part, tried.cells)
+            if attempt.candidate is None:
+                so_far = so_far.plus(tried.part, tried.cells)
+            else:
+                candidates.append(tried.part)
         if (failed := session.record(tried.outcome)) is not None:
             await brief.sink.region_failed(failed)
-    return so_far.parts
+    return (*so_far.parts, *candidates)
+
+
+async def whole_mesh(brief: Brief, whole: Whole) -> TriangleMesh | None:
+    """The whole object's mesh, where `save_whole` asks for it."""
+    return await brief.stages.decode_mesh(whole.latent, brief.options, None) if brief.options.save_whole else None
 
 
 def _option_warnings(brief: Brief) -> tuple[str, ...]:
+    warnings = []
     if brief.prompt.image is None and brief.options.image_cfg_scale is not None:
-        return ("image_cfg_scale has no effect without an image",)
-    return ()
+        warnings.append("image_cfg_scale has no effect without an image")
+    if brief.prompt.mesh is None and brief.options.frame == "input":
+        warnings.append("frame 'input' has no effect without a mesh; the files are in the normalised frame")
+    return tuple(warnings)

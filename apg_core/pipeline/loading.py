@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,12 +17,13 @@ from apg_core.models.image_encoder import ImageEncoder
 from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
 from apg_core.pipeline.conditioning import FeatureExtractor
+from apg_core.pipeline.dropped import kept_dropped
 from apg_core.pipeline.sampling import PartSampler
 from apg_core.presets import Preset
-from apg_core.presets.preset import Precision
+from apg_core.presets.preset import Precision, PrecisionChoice
 from apg_core.presets.published import RELEASE_FILES
 from apg_core.presets.weights import CHECKPOINTS, find_weights, is_other_file, sha256_of
-from apg_core.protocol.arrays import FeatureArray, Image
+from apg_core.protocol.arrays import FeatureArray, Image, RgbImage
 from apg_core.protocol.manifest import Provenance
 from apg_core.protocol.mode import InputEntry
 
@@ -63,7 +65,7 @@ def weight_doubt(path: Path) -> str | None:
 
 
 class ModelLoader:
-    """Builds a preset's networks with their weights: in the preset's precision on a GPU, in fp32 on a CPU."""
+    """Builds a preset's networks with their weights, in the precision that is chosen or the preset's for the device."""
 
     def __init__(
         self,
@@ -71,12 +73,12 @@ class ModelLoader:
         *,
         device: torch.device,
         checkpoints: Sequence[Path] = (CHECKPOINTS,),
-        dtype: torch.dtype | None = None,
+        precision: PrecisionChoice = "auto",
     ) -> None:
         self.preset = preset
         self.device = device
         self._checkpoints = tuple(checkpoints)
-        self._dtype = dtype or DTYPES[preset.precision_on(device.type)]
+        self._precision = preset.precision_on(device.type, precision)
 
     def denoiser(self) -> PartDit:
         """The part denoiser."""
@@ -104,22 +106,29 @@ class ModelLoader:
             lambda: NeuralBackgroundRemover(self._load("background", BackgroundNet, dtype=torch.float32), self.device)
         )
 
+    def features(self) -> "FeaturesAtFirstUse":
+        """The feature stage, whose encoder is loaded when the first image comes."""
+        return FeaturesAtFirstUse(lambda: FeatureExtractor(self.image_encoder()))
+
+    def dropped(self, features: "FeaturesAtFirstUse | None" = None) -> FeatureArray:
+        """The features of no image: kept beside the encoder's weights, or computed by `features` or for this once."""
+        path = self._path("image_encoder")
+        kept = None if path is None else kept_dropped(path)
+        return (features or self.features()).dropped() if kept is None else kept
+
     def part_sampler(
         self, *, dropped: FeatureArray | None = None, noise_device: torch.device | None = None
     ) -> PartSampler:
         """The sampling stage; noise is drawn on the sampling device where no other is named.
 
-        `dropped` are the features of no image, where the caller has them already. They are a constant: the encoder is
-        loaded for them, and let go.
+        `dropped` are the features of no image, where the caller has them already.
         """
-        if dropped is None:
-            dropped = FeatureExtractor(self.image_encoder()).dropped()
         return PartSampler(
             self.denoiser(),
             schedule=self.preset.schedule,
             latent_scale=self.preset.latent_scale,
             num_latents=self.preset.num_latents,
-            dropped=dropped,
+            dropped=self.dropped() if dropped is None else dropped,
             noise_device=noise_device,
         )
 
@@ -128,6 +137,7 @@ class ModelLoader:
         return Provenance(
             preset=self.preset.name,
             random_weights=self.preset.random_seed is not None,
+            precision=self._precision,
             weights=self.weight_hashes(),
             inputs=inputs,
         )
@@ -171,7 +181,27 @@ class ModelLoader:
             if isinstance(module, ImageEncoder):
                 state = image_encoder_state(state, module.state_dict())
             assign_weights(module, state, source=path.name)
-        return module.to(self.device, dtype or self._dtype).eval().requires_grad_(False)
+        return module.to(self.device, dtype or DTYPES[self._precision]).eval().requires_grad_(False)
+
+
+class FeaturesAtFirstUse:
+    """A `FeatureExtractor` that is loaded when it is first needed; a mesh alone never does."""
+
+    def __init__(self, load: Callable[[], FeatureExtractor]) -> None:
+        self._load = load
+
+    @cached_property
+    def extractor(self) -> FeatureExtractor:
+        """The extractor itself."""
+        return self._load()
+
+    def extract(self, images: Sequence[RgbImage]) -> list[FeatureArray]:
+        """Features of each image, in one batch."""
+        return self.extractor.extract(images)
+
+    def dropped(self) -> FeatureArray:
+        """Features of the all-zero image."""
+        return self.extractor.dropped()
 
 
 class _ReadAtFirstUse:

@@ -9,8 +9,11 @@ from apg_core.inputs import InputLimits
 from apg_core.inputs.prompt import ImageSource, MaskSource, MeshSource, Source, input_entries, read_prompt
 from apg_core.output import OutputFolder
 from apg_core.pipeline.brief import Brief
+from apg_core.pipeline.earlier import Earlier, earlier_of, record_of
+from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.finishing import MANIFEST_FILE, draft_file, finish, output_files
 from apg_core.pipeline.generate import generate
+from apg_core.pipeline.keeping import Keeper, inputs_file
 from apg_core.pipeline.local_stages import LocalStages, Pipeline, load_pipeline, run_at_once
 from apg_core.pipeline.stages import OnStep
 from apg_core.progress import Progress, Silent, on_terminal
@@ -41,6 +44,9 @@ class Generation:
     parts: tuple[AcceptedPart, ...]
     manifest: Manifest
     output_dir: Path | None
+    prompt: Prompt
+    earlier: Earlier
+    """What `edit` takes up."""
 
     def to_trimesh(self) -> list[trimesh.Trimesh]:
         """The parts as trimesh meshes, in their order, in the normalised frame."""
@@ -129,51 +135,67 @@ def generate_parts(
     folder = None if output_dir is None else OutputFolder(Path(output_dir))
     if folder is not None:
         folder.clear_results()
-    if progress is None:
-        progress = on_terminal() if complete.show_progress else Silent()
-    regions = prompt.regions
-    sink = _LocalSink(folder, progress, None if regions is None else len(regions))
-    with progress:
-        return _generate(pipeline, prompt, complete, provenance, sink)
+    keeper = Keeper.at_start(folder if complete.save_latents else None, prompt, complete, provenance)
+    sink = LocalSink(folder, progress or progress_of(complete), keeper)
+    brief = Brief(prompt=prompt, options=complete, preset=pipeline.preset, stages=pipeline.stages, sink=sink)
+    with sink.progress:
+        return written(run_at_once(generate(brief)), brief, provenance, sink)
 
 
-def _generate(
-    pipeline: Pipeline, prompt: Prompt, options: GenerationOptions, provenance: Provenance, sink: "_LocalSink"
-) -> Generation:
-    brief = Brief(prompt=prompt, options=options, preset=pipeline.preset, stages=pipeline.stages, sink=sink)
-    ending = finish(run_at_once(generate(brief)), options)
+def progress_of(options: GenerationOptions) -> Progress:
+    """What a person sees where these options say so."""
+    return on_terminal() if options.show_progress else Silent()
+
+
+def written(ending: Ending, brief: Brief, provenance: Provenance, sink: "LocalSink") -> Generation:
+    """What the ending of this brief comes to, written to the sink's folder if it has one."""
+    ending = finish(ending, brief.options)
     sink.progress.stage(Stage.PACKAGE, part=None, attempt=0)
+    prompt, options = brief.prompt, brief.options
     files = list(output_files(ending, prompt=prompt, options=options, provenance=provenance))
     if sink.folder is not None:
+        if options.save_latents:
+            files.insert(0, inputs_file(prompt))
         sink.folder.clear_results(keep={file.name for file in files})  # drafts of parts that are none in the end
         for file in files:
             sink.folder.write(file.name, file.content)
     assert files[-1].name == MANIFEST_FILE
     manifest = Manifest.model_validate_json(files[-1].content)
     sink.progress.done(manifest)
-    return Generation(ending.parts, manifest, None if sink.folder is None else sink.folder.path)
+    earlier = earlier_of(ending, record_of(ending, prompt, options, provenance))
+    return Generation(ending.parts, manifest, None if sink.folder is None else sink.folder.path, prompt, earlier)
 
 
 @dataclass(frozen=True)
-class _LocalSink:
+class LocalSink:
+    """Shows how a generation goes, and writes its parts as they come."""
+
     folder: OutputFolder | None
     progress: Progress
-    parts_total: int | None
+    keeper: Keeper
 
     async def stage(self, stage: Stage, *, part: int | None = None, attempt: int = 0) -> None:
+        """See `Sink`."""
         self.progress.stage(stage, part=part, attempt=attempt)
 
     def on_step(self) -> OnStep:
+        """See `Sink`."""
         return self.progress.step
 
     async def whole(self, latent: LatentArray, prepared: RgbImage | None) -> None:
-        pass
+        """See `Sink`."""
+        self.keeper.whole(latent, prepared)
 
     async def part(self, part: AcceptedPart) -> None:
+        """See `Sink`."""
         if self.folder is not None:
-            file = draft_file(part, parts_total=self.parts_total)
+            regions = self.keeper.earlier.record.regions
+            file = draft_file(part, parts_total=None if regions is None else len(regions))
             self.folder.write(file.name, file.content)
+        self.keeper.part(part)
         self.progress.part(part)
 
     async def region_failed(self, region: FailedRegion) -> None:
+        """See `Sink`."""
+        self.keeper.region_failed(region)
         self.progress.region_failed(region)

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from apg_core.geometry.extent import Extent
+from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.codec import ShapeCodec
-from apg_core.pipeline.conditioning import FeatureExtractor, ImagePreparer
-from apg_core.pipeline.loading import ModelLoader, pick_device
+from apg_core.pipeline.conditioning import ImagePreparer
+from apg_core.pipeline.loading import FeaturesAtFirstUse, ModelLoader, pick_device
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.sampling import PartSampler
 from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, OnStep, PreparedImages
 from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
+from apg_core.presets.preset import PrecisionChoice
 from apg_core.presets.weights import CHECKPOINTS
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.manifest import Provenance
@@ -28,7 +31,7 @@ class LocalStages:
     """The stages in this process; awaiting one computes it at once."""
 
     images: ImagePreparer
-    features: FeatureExtractor
+    features: FeaturesAtFirstUse
     sampler: PartSampler
     codec: ShapeCodec
     meshes: MeshWorker
@@ -50,11 +53,14 @@ class LocalStages:
     async def sample_latents(self, requests: Sequence[LatentRequest], on_step: OnStep | None) -> Sequence[LatentArray]:
         return self.sampler.sample_together(requests, on_step=on_step)
 
-    async def measure_agreement(self, latents: Sequence[LatentArray]) -> Sequence[float]:
-        return self.codec.agreement(latents)
+    async def find_extent(self, whole: LatentArray, mesh: TriangleMesh | None) -> Extent:
+        return self.codec.extent(whole) if mesh is None else self.meshes.extent(mesh)
 
-    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
-        return self.meshes.extract(self.codec.decode(latent, options), options)
+    async def measure_agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> Sequence[float]:
+        return self.codec.agreement(latents, within)
+
+    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
+        return self.meshes.extract(self.codec.decode(latent, options, within), options)
 
     async def measure_overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
         return self.meshes.overlap(mesh, accepted)
@@ -64,6 +70,9 @@ class LocalStages:
 
     async def fit_parts(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
         return self.meshes.fit(parts, given, options)
+
+    async def merge_parts(self, parts: Sequence[TriangleMesh]) -> Cleaned:
+        return self.meshes.merge(parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +90,11 @@ def load_pipeline(
     device: str | None = None,
     *,
     checkpoints: Path = CHECKPOINTS,
+    precision: PrecisionChoice = "auto",
 ) -> Pipeline:
     """Load a preset's networks: by name, or by the path of a preset folder or of a published config file.
+
+    `precision` is what weights are held in; `auto` is the preset's own for the device.
 
     Raises:
         PresetError: there is no such preset.
@@ -91,12 +103,12 @@ def load_pipeline(
         BackendMissingError: `device` is not there.
     """
     chosen = preset if isinstance(preset, Preset) else load_preset(preset)
-    loader = ModelLoader(chosen, device=pick_device(device), checkpoints=(checkpoints,))
-    features = FeatureExtractor(loader.image_encoder())
+    loader = ModelLoader(chosen, device=pick_device(device), checkpoints=(checkpoints,), precision=precision)
+    features = loader.features()
     stages = LocalStages(
         images=ImagePreparer(loader.background_remover(), size=chosen.image_encoder.input_image_size),
         features=features,
-        sampler=loader.part_sampler(dropped=features.dropped()),
+        sampler=loader.part_sampler(dropped=loader.dropped(features)),
         codec=ShapeCodec(loader.vae()),
         meshes=MeshWorker(chosen.surface),
     )

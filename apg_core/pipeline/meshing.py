@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from apg_core.geometry.band.lattice import Grid, NarrowBand
+from apg_core.geometry.extent import Extent
 from apg_core.geometry.isosurface import extract_surface
-from apg_core.geometry.parts.cleanup import clean_part
+from apg_core.geometry.parts.cleanup import Cleaned, clean_part
 from apg_core.geometry.parts.fitting import fit_parts
+from apg_core.geometry.parts.merging import merge
 from apg_core.geometry.parts.overlap import SurfaceCells, overlap
 from apg_core.geometry.parts.pieces import SURE, agreement, group_pieces
 from apg_core.geometry.surface import Surface, SurfaceSampling, sample_surface, zero_surface
@@ -24,6 +26,10 @@ class MeshWorker:
         """Points and farthest points for encoding; the all-zero surface for the empty mesh."""
         return zero_surface(self._sampling) if mesh.is_empty else sample_surface(mesh, self._sampling, seed=seed)
 
+    def extent(self, mesh: TriangleMesh) -> Extent:
+        """Where a mesh in the normalised frame roughly is."""
+        return Extent.of_mesh(mesh)
+
     def extract(self, band: NarrowBand, options: DecodeOptions) -> TriangleMesh:
         """The surface within a narrow band."""
         return extract_surface(band, backend=options.isosurface_backend)
@@ -36,6 +42,10 @@ class MeshWorker:
         """The part as it is kept, and its surface cells."""
         cleaned = clean_part(mesh, options)
         return CleanedPart(cleaned.mesh, SurfaceCells.of(cleaned.mesh, grid_size), cleaned.notes)
+
+    def merge(self, parts: Sequence[TriangleMesh]) -> Cleaned:
+        """The parts in one."""
+        return merge(parts)
 
     def fit(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
         """The parts cut to the given mesh and grown into its gaps, or the mesh divided among them; cleaned up again."""

@@ -75,6 +75,7 @@ class PartSampler:
             steps=request.steps,
             seed=request.seed,
             sigma_floor=request.sigma_floor,
+            end_below=None if request.end_below is None else request.end_below * self._latent_scale,
             noise_device=self._noise_device,
         )
 

@@ -15,6 +15,7 @@ class Draw(StrEnum):
     HISTORY_POSTERIOR = "history_posterior"
     HISTORY_NOISE = "history_noise"
     FURTHER_SAMPLE = "further_sample"
+    CANDIDATE = "candidate"
 
 
 def draw_seed(job_seed: int, purpose: Draw, *, part: int = 0, attempt: int = 0) -> int:
@@ -26,6 +27,11 @@ def draw_seed(job_seed: int, purpose: Draw, *, part: int = 0, attempt: int = 0) 
 def sample_seeds(first: int, count: int) -> tuple[int, ...]:
     """Seeds of the trajectories of which one is kept: the given one, then hashes of it."""
     return (first, *(draw_seed(first, Draw.FURTHER_SAMPLE, part=index) for index in range(1, count)))
+
+
+def candidate_seed(first: int, number: int) -> int:
+    """Seed of a candidate for a part: the part's own for number 0, hashes of it for the others."""
+    return first if number == 0 else draw_seed(first, Draw.CANDIDATE, part=number)
 
 
 def trajectory_seed(options: SamplingOptions, *, part: int, attempt: int) -> int:

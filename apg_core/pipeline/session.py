@@ -7,6 +7,7 @@ command line, the service and the batch job drive the same one.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from apg_core.pipeline.seeds import trajectory_seed
 from apg_core.protocol.manifest import FailedRegion, PartFacts, StopReason
@@ -35,6 +36,43 @@ class Attempt:
     seed: int
     label: int | None
     """The mask region, where there is a mask."""
+    candidate: int | None = None
+    """Which of several candidates for one place it is for, where there are some."""
+
+
+class Session(Protocol):
+    """Decisions over which parts to try; the loop drives any."""
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why there is no further attempt; None while there is."""
+        ...
+
+    @property
+    def failed_regions(self) -> tuple[FailedRegion, ...]:
+        """Mask regions that no attempt gave a part for."""
+        ...
+
+    def next_attempt(self) -> Attempt | None:
+        """What to try now, the same until its outcome is recorded; None when it is over."""
+        ...
+
+    @property
+    def end_below(self) -> float | None:
+        """Mean magnitude (VAE scale) below which a latent says that there is nothing further; None where none does."""
+        ...
+
+    def is_end(self, magnitude: float) -> bool:
+        """Whether a latent of this mean magnitude (VAE scale) says that there is nothing further."""
+        ...
+
+    def is_duplicate(self, overlap: float) -> bool:
+        """Whether a part with this overlap with the accepted ones is one of them again."""
+        ...
+
+    def record(self, outcome: Outcome) -> FailedRegion | None:
+        """How the pending attempt ended; gives the mask region that is passed over for it, if one is."""
+        ...
 
 
 class PartSession:
@@ -58,6 +96,7 @@ class PartSession:
         self._end_threshold = end_threshold
         self._labels = None if labels is None else tuple(labels)
         self._accepted = len(accepted)
+        self._next_index = max((facts.index for facts in accepted), default=-1) + 1
         self._failed = list(failed)
         self._turn = len(accepted) + len(failed)
         self._failures = 0
@@ -89,16 +128,21 @@ class PartSession:
             else:
                 self._pending = Attempt(
                     turn=self._turn,
-                    index=self._accepted,
+                    index=self._next_index,
                     number=self._failures,
                     seed=trajectory_seed(self._options, part=self._turn, attempt=self._failures),
                     label=None if self._labels is None else self._labels[self._turn],
                 )
         return self._pending
 
+    @property
+    def end_below(self) -> float | None:
+        """Mean magnitude (VAE scale) of a latent, below which it says that the object is complete; None with a mask."""
+        return self._end_threshold if self._labels is None else None
+
     def is_end(self, magnitude: float) -> bool:
         """Whether a latent of this mean magnitude (VAE scale) says that the object is complete."""
-        return self._labels is None and magnitude < self._end_threshold
+        return self.end_below is not None and magnitude < self.end_below
 
     def is_duplicate(self, overlap: float) -> bool:
         """Whether a part with this overlap with the accepted ones is one of them again."""
@@ -117,6 +161,7 @@ class PartSession:
         match outcome:
             case Outcome.ACCEPTED:
                 self._accepted += 1
+                self._next_index += 1
                 self._go_on()
             case Outcome.END_OF_OBJECT:
                 self._stop_reason = StopReason.END_OF_SEQUENCE

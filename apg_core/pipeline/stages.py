@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
@@ -60,6 +61,8 @@ class LatentRequest:
     seed: int
     steps: int
     sigma_floor: float
+    end_below: float | None = None
+    """Mean magnitude (VAE scale) of a latent that is foreseen, below which the rest of the steps is saved."""
 
     def __post_init__(self) -> None:
         if self.features is None and self.geometry is None:
@@ -112,11 +115,17 @@ class Stages(Protocol):
         """A latent of the whole object or of the next part for each request; `on_step` hears of the slowest."""
         ...
 
-    def measure_agreement(self, latents: Sequence[LatentArray]) -> Awaitable[Sequence[float]]:
+    def find_extent(self, whole: LatentArray, mesh: TriangleMesh | None) -> Awaitable[Extent]:
+        """Where the whole object is: its normalised mesh where there is one, else the shape of its latent."""
+        ...
+
+    def measure_agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> Awaitable[Sequence[float]]:
         """How alike the shape of each of two or more latents is to those of the others, in [0, 1]."""
         ...
 
-    def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> Awaitable[TriangleMesh]:
+    def decode_mesh(
+        self, latent: LatentArray, options: DecodeOptions, within: Extent | None
+    ) -> Awaitable[TriangleMesh]:
         """Surface of a latent's field; empty where the field is negative everywhere."""
         ...
 
@@ -132,6 +141,14 @@ class Stages(Protocol):
         self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions
     ) -> Awaitable[FittedParts]:
         """Cut off what sticks out of the given mesh, fill what no part has, and clean up again."""
+        ...
+
+
+class EditStages(Stages, Protocol):
+    """What edits need done beside."""
+
+    def merge_parts(self, parts: Sequence[TriangleMesh]) -> Awaitable[Cleaned]:
+        """The boolean union of parts; laid over each other, with a note, where they are not closed."""
         ...
 
 

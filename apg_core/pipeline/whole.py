@@ -1,8 +1,9 @@
 """The beginning of a generation: see the picture, then get the whole object, from the mesh or sampled."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from apg_core.geometry.extent import Extent
 from apg_core.geometry.normalise import Placement, normalise
 from apg_core.pipeline.best_of import draw_samples, most_typical_first
 from apg_core.pipeline.brief import Brief
@@ -42,6 +43,8 @@ class Whole:
     latent: LatentArray
     mesh: TriangleMesh | None = None
     placement: Placement | None = None
+    extent: Extent | None = None
+    """Where it roughly is, where `within_whole` asks for it."""
 
 
 async def see(brief: Brief) -> Seen:
@@ -64,11 +67,13 @@ async def get_whole(brief: Brief, seen: Seen, known: LatentArray | None = None) 
     if brief.prompt.mesh is None:
         whole = Whole(await _sample_whole(brief, seen) if known is None else known)
     else:
-        mesh, placement = normalise(brief.prompt.mesh)
+        mesh, placement = normalise(brief.prompt.mesh, up=brief.options.input_up)
         latent = await encode_mesh(brief, mesh, draws=WHOLE_DRAWS) if known is None else known
         whole = Whole(latent, mesh, placement)
     await brief.sink.whole(whole.latent, seen.prepared)
-    return whole
+    if not brief.options.within_whole:
+        return whole
+    return replace(whole, extent=await brief.clock(Stage.WHOLE, brief.stages.find_extent(whole.latent, whole.mesh)))
 
 
 async def encode_mesh(brief: Brief, mesh: TriangleMesh, *, draws: tuple[Draw, Draw], part: int = 0) -> LatentArray:

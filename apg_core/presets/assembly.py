@@ -44,6 +44,7 @@ def assemble(file: PresetFile, *, name: str, reference: str, roots: tuple[Path, 
         schedule=file.scheduler,
         latent_scale=dit.scale_factor,
         float_precision=file.float_precision,
+        cpu_precision=own.cpu_precision,
         surface=SurfaceSampling(
             presamples=own.presamples,
             candidates=own.candidates,

@@ -10,13 +10,15 @@ from apg_core.geometry.surface import SurfaceSampling
 from apg_core.models.image_encoder import ImageEncoderConfig
 from apg_core.models.part_dit import PartDitConfig
 from apg_core.models.shape_vae import ShapeVaeConfig
+from apg_core.presets.processor import multiplies_bf16
 from apg_core.presets.sections import Background, FloatPrecision
 from apg_core.protocol.mode import MODES, Mode
 from apg_core.protocol.options import GenerationOptions, GuidanceOptions, GuidanceScales
 
 Precision = Literal["fp32", "bf16", "fp16"]
+PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
 MASK_MODES: frozenset[Mode] = frozenset(mode for inputs, mode in MODES.items() if "mask" in inputs)
-_ON_A_GPU: dict[FloatPrecision, Precision] = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
+_SHORT: dict[FloatPrecision, Precision] = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class Preset:
     latent_scale: float
     float_precision: FloatPrecision
     """What the weights are held in on a GPU."""
+    cpu_precision: FloatPrecision
+    """What they are held in on a CPU, where the processor does that by itself; else fp32."""
     surface: SurfaceSampling
     guidance: Mapping[Mode, GuidanceScales]
     whole_guidance: float
@@ -69,9 +73,13 @@ class Preset:
         """Tokens of a latent."""
         return self.surface.latents
 
-    def precision_on(self, device: str) -> Precision:
-        """What the weights are held in on a device of this type: on a CPU always fp32, for few are fast at less."""
-        return "fp32" if device == "cpu" else _ON_A_GPU[self.float_precision]
+    def precision_on(self, device: str, choice: PrecisionChoice = "auto") -> Precision:
+        """What the weights are held in on a device of this type, unless the caller has chosen."""
+        if choice != "auto":
+            return choice
+        if device == "cpu":
+            return _SHORT[self.cpu_precision] if multiplies_bf16() else "fp32"
+        return _SHORT[self.float_precision]
 
     def complete(self, options: GenerationOptions) -> GenerationOptions:
         """The options with this preset's defaults in place of what the caller left alone."""

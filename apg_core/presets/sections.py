@@ -135,6 +135,7 @@ class Own(BaseModel):
     defaults: dict[str, bool | int | float | str] = {}
     weights: dict[str, OwnWeights] | None = None
     background: Background = "rmbg"
+    cpu_precision: Literal["bfloat16", "float32"] = "float32"
     random_seed: int | None = None
 
 

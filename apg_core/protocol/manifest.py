@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from apg_core.protocol.formats import Axis
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.mode import InputEntry, Mode
 
@@ -22,6 +23,8 @@ class StopReason(StrEnum):
     """Every attempt at the next part was empty or a duplicate."""
     ALL_REGIONS_DONE = "all_regions_done"
     """Every mask region was tried."""
+    EDITED = "edited"
+    """What an edit asked for was done."""
 
 
 class MeshFacts(BaseModel):
@@ -54,11 +57,25 @@ class PartFacts(BaseModel):
     """Share of its surface cells, or of the accepted parts', that both have."""
     notes: tuple[str, ...] = ()
     """What cleanup did or could not do."""
+    name: str | None = None
+    """What the caller calls it."""
+    colour: tuple[int, int, int, int] | None = None
+    """Of its files where they have no other, sRGB and alpha; None is the colour of its place among the parts."""
+    candidate: int | None = None
+    """Number of the candidate, where it is one of those for the part of this index."""
+    further_labels: tuple[int, ...] = ()
+    """Mask labels of parts that were merged into it, or of the part that it was split from."""
 
     @property
     def file(self) -> str:
         """Name of the part's mesh file."""
-        return f"mesh_{self.index:03d}.glb"
+        stem = f"{self.index:03d}"
+        return f"mesh_{stem}.glb" if self.candidate is None else f"candidate_{stem}_{self.candidate}.glb"
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """All mask labels that it stands for."""
+        return self.further_labels if self.label is None else (self.label, *self.further_labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +84,19 @@ class AcceptedPart:
 
     facts: PartFacts
     mesh: TriangleMesh
+    sampled: TriangleMesh | None = None
+    """As it was before it was fitted or smoothed, where it was; what further parts are sampled beside."""
+    shown: "AcceptedPart | None" = None
+    """What callers are shown of it meanwhile, where that is not itself."""
+
+    @property
+    def as_sampled(self) -> "AcceptedPart":
+        """The part before it was fitted or smoothed."""
+        return self if self.sampled is None else AcceptedPart(self.facts, self.sampled)
+
+    def now(self, facts: PartFacts, mesh: TriangleMesh) -> "AcceptedPart":
+        """The part after it was fitted or smoothed."""
+        return AcceptedPart(facts, mesh, self.mesh if self.sampled is None else self.sampled)
 
 
 class PartEntry(PartFacts):
@@ -84,9 +114,27 @@ class Provenance:
 
     preset: str
     random_weights: bool
+    precision: str
     weights: Mapping[str, str]
     """sha256 of each weight file."""
     inputs: Mapping[str, InputEntry]
+    job: str | None = None
+    """Id of the service's job, where it is one."""
+    parent: "ParentEntry | None" = None
+    """What was edited, in a generation that is an edit."""
+    edit: Mapping[str, JsonValue] | None = None
+    """The edit that was asked for, as JSON has it."""
+
+
+class ParentEntry(BaseModel):
+    """The generation that was edited."""
+
+    model_config = ConfigDict(frozen=True)
+
+    latents: str
+    """sha256 of its `latents.safetensors`."""
+    job: str | None = None
+    """Its job, where a service made it."""
 
 
 class FailedRegion(BaseModel):
@@ -100,12 +148,13 @@ class FailedRegion(BaseModel):
 
 
 class PlacementEntry(BaseModel):
-    """Where the input mesh was: x_input = x * scale + centre."""
+    """Where the input mesh was, y up: x_input = x * scale + centre; where `up` is z, (x, -z, y) of that."""
 
     model_config = ConfigDict(frozen=True)
 
     centre: tuple[float, float, float]
     scale: float
+    up: Axis = "y"
 
 
 class Manifest(BaseModel):
@@ -120,6 +169,8 @@ class Manifest(BaseModel):
     preset: str
     random_weights: bool
     """Whether the weights are random, so that the shapes mean nothing."""
+    precision: str | None = None
+    """What the networks' weights were held in: fp32, bf16 or fp16; manifests of older versions do not say."""
     weights: dict[str, str]
     """sha256 of each weight file."""
     versions: dict[str, str]
@@ -128,6 +179,12 @@ class Manifest(BaseModel):
     stop_reason: StopReason
     warnings: tuple[str, ...]
     placement: PlacementEntry | None = None
-    """The input mesh's own frame, where there was one; parts are in the normalised frame."""
+    """The input mesh's own frame, where there was one; figures of parts are in the normalised frame."""
     timings: dict[str, float]
     """Seconds spent in each stage."""
+    candidates: tuple[PartEntry, ...] = ()
+    """Parts that may take the place of the part of their index (docs/edits.md)."""
+    parent: ParentEntry | None = None
+    """The generation that was edited, if this one is an edit."""
+    edit: dict[str, JsonValue] | None = None
+    """What was asked of it."""

@@ -70,7 +70,7 @@ INPUTS: Mapping[InputName, InputKind] = {
             "STL": (".stl",),
             "OFF": (".off",),
             "3MF": (".3mf",),
-            "zip of one glTF and its buffers": (".zip",),
+            "zip of one glTF or OBJ and the files beside it": (".zip",),
         },
     ),
     "mask": InputKind(

@@ -10,7 +10,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +24,7 @@ from pydantic import (
 
 from apg_core.errors import OptionError
 from apg_core.protocol.backends import AUTO, isosurface_choices
+from apg_core.protocol.formats import Axis, format_list
 
 DEFAULT_PRESET = "tiny"
 DEFAULT_CONFIG = DEFAULT_PRESET
@@ -85,6 +86,8 @@ class SamplingOptions(_Options):
     """Sample the codec's posterior instead of taking its mean."""
     sigma_floor: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """End a trajectory at the first step whose noise level is at or below this; 0 runs all steps."""
+    early_end: bool = False
+    """End a trajectory when two steps in a row foresee that the object is done (`end_threshold`)."""
 
 
 class GuidanceOptions(_Options):
@@ -134,6 +137,9 @@ class DecodeOptions(_Options):
     """`diso` needs CUDA; `auto` takes it where it is there, `libigl` otherwise."""
     use_coarse_bbox: bool = False
     """Spend all of `grid_size` within the surface's own box, as a lattice of 128 shows it: finer voxels."""
+    within_whole: bool = False
+    """Look for parts only in the whole object and around it, up to an eighth of the normalised frame's half edge:
+    several times faster; what reaches further is cut off."""
 
     @field_validator("grid_size")
     @classmethod
@@ -179,6 +185,8 @@ class InputOptions(_Options):
 
     remove_background: bool = True
     """Remove the background of an image that has no transparency of its own."""
+    input_up: Axis = "y"
+    """Axis of the given mesh that points up: `y`, or `z` as in most STL, 3MF and CAD files."""
 
 
 class OutputOptions(_Options):
@@ -190,6 +198,21 @@ class OutputOptions(_Options):
     """Also decode the whole object and write it as `whole.glb`."""
     preview: bool = True
     """Also write a picture of the parts."""
+    appearance: Literal["input", "palette", "picture"] = "input"
+    """How the parts look: `input` as the given mesh does, with its textures and colours, where it has any; `palette`
+    each in a colour of its own; `picture` as the image shows them, and where it does not, as beside that. With `input`,
+    the combined GLB has the palette too, to choose from."""
+    save_latents: bool = True
+    """Also leave what edits need: the whole object's latent and the parts as they were sampled."""
+    formats: Annotated[str, BeforeValidator(format_list)] = "glb"
+    """Formats of the parts and of the object put together: `glb`, which is always written, `obj`, `stl`, `ply`, `3mf`;
+    several with commas."""
+    frame: Literal["normalised", "input"] = "normalised"
+    """Where the parts lie in their files: `normalised` is centred with max |coordinate| 1, `input` the given mesh's own
+    place and size."""
+    output_up: Axis | None = None
+    """Axis that points up in the files: `y` or `z`. None is the given mesh's in frame `input`, and otherwise `z` in STL
+    and 3MF and `y` in the others."""
     show_progress: bool = True
     """Show progress on the terminal (command line and library only)."""
 

@@ -4,22 +4,25 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 from types import TracebackType
 from typing import Self
 
 from apg_core.errors import InputError, LimitError, SandboxError
 from apg_core.sandbox.messages import DecodeAnswer, Decoded, DecodeRequest
+from apg_core.sandbox.turns import Turns
 
 log = logging.getLogger(__name__)
 
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 2.0  # beyond the process's own alarm
+_TRIES = 2  # a process may end for reasons of its own once; inputs that end two are at fault
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class Decoder:
-    """A few processes that decode; one that dies or hangs is replaced, and its request refused.
+    """A few processes that decode, shared fairly by those who ask; one that dies or hangs is replaced.
 
     Use as an async context; the processes start then, so that the first request need not wait for imports.
     """
@@ -29,6 +32,7 @@ class Decoder:
         self._memory_bytes = memory_bytes
         self._idle: asyncio.Queue[asyncio.subprocess.Process | None] = asyncio.Queue()
         self._started: set[asyncio.subprocess.Process] = set()
+        self._turns = Turns(processes)
 
     async def __aenter__(self) -> Self:
         for process in await asyncio.gather(*(self._start() for _ in range(self._processes))):
@@ -41,14 +45,26 @@ class Decoder:
         for process in list(self._started):
             await self._end(process)
 
-    async def decode(self, request: DecodeRequest) -> Decoded:
+    async def decode(self, request: DecodeRequest, *, owner: str = "") -> Decoded:
         """The files as a prompt, written to `request.output`.
 
+        Each of several owners who wait gets its turn, however many requests another has.
+
         Raises:
-            InputError: they cannot be used, or not within the limits.
+            InputError: they cannot be used, or not within the limits, or they end the process that decodes them.
             SandboxError: no process to decode them could be started.
         """
-        process = await self._idle.get()
+        async with self._turns.of(owner):
+            for _ in range(_TRIES):
+                try:
+                    return await self._decode(request)
+                except _EndedError as ended:
+                    log.warning("decoder ended before it answered", extra={"status": ended.status})
+                    status = ended.status
+        raise InputError(f"decoding these inputs ends the decoder (status {status}); they are damaged, save them again")
+
+    async def _decode(self, request: DecodeRequest) -> Decoded:
+        process = self._idle.get_nowait()
         healthy: asyncio.subprocess.Process | None = None
         try:
             if process is None or process.returncode is not None:
@@ -56,9 +72,9 @@ class Decoder:
             answer = await self._ask(process, request)
             healthy = process
         finally:
+            self._idle.put_nowait(healthy)
             if healthy is None and process is not None:
                 await self._end(process)
-            self._idle.put_nowait(healthy)
         if answer.decoded is None:
             raise InputError("the inputs cannot be used") if answer.refusal is None else answer.refusal.error()
         return answer.decoded
@@ -67,17 +83,17 @@ class Decoder:
         assert process.stdin is not None
         assert process.stdout is not None
         line = b""
-        with contextlib.suppress(ConnectionError):
+        try:
             process.stdin.write(request.model_dump_json().encode() + b"\n")
             await process.stdin.drain()
-            with contextlib.suppress(TimeoutError):
-                line = await asyncio.wait_for(process.stdout.readline(), request.seconds + _GRACE_SECONDS)
+            line = await asyncio.wait_for(process.stdout.readline(), request.seconds + _GRACE_SECONDS)
+        except TimeoutError as error:
+            raise _too_slow(request) from error
+        except (ConnectionError, RuntimeError):  # it is gone; uvloop says so with the latter
+            pass
         if not line:
-            log.warning("decoder ended before it answered", extra={"seconds": request.seconds})
-            raise LimitError(
-                f"the inputs could not be decoded within {request.seconds:g} s and the memory allowed; "
-                "make them smaller, or save them again"
-            )
+            status = await _status_of(process)
+            raise _too_slow(request) if status == -signal.SIGALRM else _EndedError(status)
         return DecodeAnswer.model_validate_json(line)
 
     async def _start(self) -> asyncio.subprocess.Process:
@@ -101,3 +117,25 @@ class Decoder:
             process.kill()
         await process.wait()
         self._started.discard(process)
+
+
+class _EndedError(Exception):
+    """The process ended before it answered."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+async def _status_of(process: asyncio.subprocess.Process) -> int:
+    """What it ended with; it is ended where it has only closed its output."""
+    with contextlib.suppress(TimeoutError):
+        return await asyncio.wait_for(process.wait(), _GRACE_SECONDS)
+    process.kill()
+    return await process.wait()
+
+
+def _too_slow(request: DecodeRequest) -> LimitError:
+    return LimitError(
+        f"the inputs could not be decoded within {request.seconds:g} s; make them smaller, or save them again"
+    )

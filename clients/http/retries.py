@@ -61,6 +61,7 @@ class Retries:
 def _may_pass(reply: Reply) -> bool:
     if isinstance(reply, httpx.TransportError) or reply.status_code in _TRY_AGAIN:
         return True
-    # A proxy in front of the service says so in its own words while what it passes on to is being replaced.
+    # A proxy in front of the service says so in its own words while what it passes on to is being replaced, and Ray
+    # Serve's says 404 until it knows of the service.
     is_ours = reply.headers.get("content-type", "").startswith("application/problem+json")
-    return reply.status_code >= 500 and not is_ours
+    return (reply.status_code >= 500 or reply.status_code == 404) and not is_ours

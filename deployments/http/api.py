@@ -1,5 +1,6 @@
 """The application: routes, failures, request ids, and a description that is true."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -11,6 +12,8 @@ from deployments.http import artifacts, documentation, failures, jobs, status, s
 from deployments.http.description import completed
 from deployments.http.request_ids import RequestIds
 from deployments.http.service import Service
+from deployments.http.studio import add_studio
+from deployments.uploads import remove_strays
 
 _DESCRIPTION = (
     "Give one object as an image, a mesh, an indexed part mask or a mix of these; get its parts as meshes, one after "
@@ -24,6 +27,7 @@ def build_api(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(remove_strays)
         async with service.desk.decoder:
             yield
 
@@ -35,12 +39,14 @@ def build_api(service: Service) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         docs_url=None,  # FastAPI's own pages fetch their files from the internet
         redoc_url=None,
+        redirect_slashes=False,  # the address that it would lead to begins with the caller's Host header
     )
     api.state.service = service
     failures.install(api, retry_after_seconds=service.desk.limits.retry_after_seconds)
     for module in (submissions, jobs, artifacts, status, documentation):
         api.include_router(module.router)
     api.mount(documentation.ASSETS, documentation.assets())
+    add_studio(api)
     api.add_middleware(RequestIds, echo=service.echo_request_ids)
     described = api.openapi
 

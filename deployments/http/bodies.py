@@ -21,6 +21,9 @@ from deployments.uploads import Upload, UploadFolder
 OPTIONS_BYTES = 64 * 1024
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _COPY_BYTES = 1 << 20
+# Values that a JSON body may have; base64, of which large bodies are made, has none of the signs that divide them.
+_JSON_VALUES = 10_000
+_JSON_SIGNS = b",[{:"
 _DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*?;base64,")
 _ENDING_OF_TYPE = {
     "model/gltf-binary": ".glb",
@@ -53,7 +56,7 @@ async def receive(request: Request, folder: UploadFolder, *, json_bytes: int) ->
     Raises:
         MediaTypeError: neither multipart nor JSON.
         MalformedRequestError: cannot be parsed.
-        LimitError: larger than allowed; a JSON body above `json_bytes`.
+        LimitError: larger than allowed; a JSON body above `json_bytes`, or of many values.
         InputError: a field that is not known, or given twice.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -69,7 +72,7 @@ async def receive(request: Request, folder: UploadFolder, *, json_bytes: int) ->
 
 
 async def _receive_form(request: Request, folder: UploadFolder) -> Upload:
-    parser = MultiPartParser(
+    parser = _WholeForm(
         request.headers,
         _counted(request, folder.file_bytes * len(INPUTS) + OPTIONS_BYTES + _FORM_OVERHEAD_BYTES),
         max_files=len(INPUTS),
@@ -82,6 +85,8 @@ async def _receive_form(request: Request, folder: UploadFolder) -> Upload:
         raise MalformedRequestError(f"the multipart body cannot be read: {error.message}") from error
     options: dict[str, JsonValue] | None = None
     try:
+        if not parser.is_whole:
+            raise MalformedRequestError("the multipart body is cut off: its closing boundary is missing")
         for field, value in form.multi_items():
             if field != "options":
                 await run_in_threadpool(_store, folder, field, value)
@@ -92,6 +97,16 @@ async def _receive_form(request: Request, folder: UploadFolder) -> Upload:
     finally:
         await form.close()
     return folder.upload(options or {})
+
+
+class _WholeForm(MultiPartParser):
+    """Starlette's parser, which takes what is before the end of a body that was cut off for all of it."""
+
+    is_whole = False
+
+    def on_end(self) -> None:
+        """The closing boundary has come."""
+        self.is_whole = True
 
 
 def _store(folder: UploadFolder, field: str, value: UploadFile | str) -> None:
@@ -114,6 +129,8 @@ async def _counted(request: Request, allowed: int) -> AsyncGenerator[bytes, None
 
 
 def _read_json(body: bytes, folder: UploadFolder) -> Upload:
+    if (values := sum(body.count(sign) for sign in _JSON_SIGNS)) > _JSON_VALUES:
+        raise LimitError(f"the body has some {values:,} JSON values, and the limit is {_JSON_VALUES:,}")
     try:
         sent = JobRequest.model_validate(_parse(body))
     except ValidationError as error:
@@ -122,6 +139,8 @@ def _read_json(body: bytes, folder: UploadFolder) -> Upload:
         if first["type"] == "extra_forbidden":
             folder.input_of(field)
         raise InputError(f"{field}: {first['msg'][:1].lower()}{first['msg'][1:]}", field=field) from error
+    if (size := len(json.dumps(sent.options))) > OPTIONS_BYTES:
+        raise LimitError(f"options: {size:,} bytes of JSON, and the limit is {OPTIONS_BYTES:,}", field="options")
     for field in INPUTS:
         if (text := getattr(sent, field)) is not None:
             content, ending = _decode_base64(field, text)

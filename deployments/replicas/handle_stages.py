@@ -15,6 +15,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from apg_core.errors import ApgError
+from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.ending import Ending
@@ -95,15 +96,21 @@ class HandleStages:
         stage = Stage.WHOLE if requests[0].geometry is None else Stage.PART
         return await self._do(stage, lambda: self._sample(requests, on_step))
 
-    async def measure_agreement(self, latents: Sequence[LatentArray]) -> Sequence[float]:
+    async def find_extent(self, whole: LatentArray, mesh: TriangleMesh | None) -> Extent:
         """See `Stages`."""
-        return await self._do(
-            Stage.AGREEMENT, self.handles.shape_codec.call(ShapeCodecReplica.agreement, list(latents))
-        )
+        if mesh is None:
+            return await self._do(Stage.WHOLE, self.handles.shape_codec.call(ShapeCodecReplica.extent, whole))
+        return await self._do(Stage.WHOLE, self.handles.mesh_worker.call(MeshWorkerReplica.extent, mesh))
 
-    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
+    async def measure_agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> Sequence[float]:
         """See `Stages`."""
-        return await self._do(Stage.MESH, self.handles.shape_codec.call(ShapeCodecReplica.decode, latent, options))
+        measure = self.handles.shape_codec.call(ShapeCodecReplica.agreement, list(latents), within)
+        return await self._do(Stage.AGREEMENT, measure)
+
+    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
+        """See `Stages`."""
+        decode = self.handles.shape_codec.call(ShapeCodecReplica.decode, latent, options, within)
+        return await self._do(Stage.MESH, decode)
 
     async def measure_overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
         """See `Stages`."""

@@ -52,7 +52,7 @@ class IngressReplica(HandleDesk):
         self._service = Service(
             desk=desk,
             database=stores.database,
-            precision=preset.precision_on(args.models.device),
+            precision=preset.precision_on(args.models.device, args.models.precision),
             keys=None if args.access.keys_file is None else Keys.from_file(args.access.keys_file),
             echo_request_ids=False,
             check_ready=_Readiness(stores, waits_for).check,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.picture.render import preview
 from apg_core.geometry.surface import Surface
@@ -39,6 +40,10 @@ class MeshWorkerReplica(Replica):
     def overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
         """Larger share of surface cells that both have."""
         return self._meshes.overlap(mesh, accepted)
+
+    def extent(self, mesh: TriangleMesh) -> Extent:
+        """Where a mesh in the normalised frame roughly is."""
+        return self._meshes.extent(mesh)
 
     def clean(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
         """The part as it is kept."""

@@ -17,5 +17,8 @@ def loader(settings: ModelSettings) -> ModelLoader:
     listen_where_ray_does()
     torch.set_num_threads(settings.threads or max((os.cpu_count() or 1) - 1, 1))
     return ModelLoader(
-        load_preset(settings.preset), device=pick_device(settings.device), checkpoints=(settings.checkpoints,)
+        load_preset(settings.preset),
+        device=pick_device(settings.device),
+        checkpoints=(settings.checkpoints,),
+        precision=settings.precision,
     )

@@ -7,6 +7,7 @@ sending it would add a hop (`benchmarks.hop`), and it is on this device already 
 import asyncio
 from collections.abc import Sequence
 
+from apg_core.geometry.extent import Extent
 from apg_core.geometry.surface import Surface, zero_surface
 from apg_core.pipeline.codec import ShapeCodec
 from apg_core.pipeline.meshing import MeshWorker
@@ -36,13 +37,18 @@ class ShapeCodecReplica(Replica):
         async with self._device:
             return await asyncio.to_thread(self._codec.encode, surface, posterior_seed=posterior_seed)
 
-    async def decode(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
+    async def extent(self, latent: LatentArray) -> Extent:
+        """Where a latent's shape roughly is."""
+        async with self._device:
+            return await asyncio.to_thread(self._codec.extent, latent)
+
+    async def decode(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
         """The mesh of a latent."""
         async with self._device:
-            band = await asyncio.to_thread(self._codec.decode, latent, options)
+            band = await asyncio.to_thread(self._codec.decode, latent, options, within)
         return await asyncio.to_thread(self._meshes.extract, band, options)
 
-    async def agreement(self, latents: Sequence[LatentArray]) -> list[float]:
+    async def agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> list[float]:
         """How alike each latent's shape is to those of the others."""
         async with self._device:
-            return await asyncio.to_thread(self._codec.agreement, latents)
+            return await asyncio.to_thread(self._codec.agreement, latents, within)

@@ -71,7 +71,7 @@ class JobRunner:
         async with sink.reporting_steps():
             ending = await generate(brief, start.resume)
         await sink.stage(Stage.PACKAGE)
-        provenance = replace(self.provenance, inputs=job.claim.job.inputs)
+        provenance = replace(self.provenance, inputs=job.claim.job.inputs, job=job.claim.job.id)
         files = await stages.package(ending, start.prompt, start.options, provenance)
         end = JobEnd(
             "succeeded",

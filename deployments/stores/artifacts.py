@@ -16,10 +16,17 @@ from deployments.stores.jobs.records import StoredArtifact
 
 CHUNK_BYTES = 256 * 1024
 MEDIA_TYPES = {
+    ".3mf": "model/3mf",
     ".glb": "model/gltf-binary",
+    ".jpg": "image/jpeg",
     ".json": "application/json",
+    ".mtl": "model/mtl",
     ".npz": "application/octet-stream",
+    ".obj": "model/obj",
+    ".ply": "application/octet-stream",  # nobody has registered it
     ".png": "image/png",
+    ".safetensors": "application/octet-stream",
+    ".stl": "model/stl",
     ".zip": "application/zip",
 }
 _TEMPORARY = ".writing"
@@ -92,6 +99,22 @@ class ArtifactStore:
                 self._files.delete_dir(job_id)
         except OSError as error:
             raise StoreError(f"artifacts of job {job_id} cannot be removed now") from error
+
+    def jobs(self) -> list[str]:
+        """Ids of all jobs that have files here."""
+        try:
+            found = self._files.get_file_info(FileSelector("", recursive=False))
+        except OSError as error:
+            raise StoreError("the artifact store cannot be listed") from error
+        return [one.base_name for one in found if one.type is FileType.Directory]
+
+    def last_written(self, job_id: str) -> float:
+        """When the newest file of a job was written; 0 where it has none."""
+        try:
+            found = self._files.get_file_info(FileSelector(job_id, recursive=True, allow_not_found=True))
+        except OSError as error:
+            raise StoreError("the artifact store cannot be listed") from error
+        return max((one.mtime.timestamp() for one in found if one.mtime is not None), default=0.0)
 
     def ping(self) -> None:
         """Raise `StoreError` unless the store answers."""

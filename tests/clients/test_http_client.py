@@ -153,6 +153,19 @@ def test_retries_grow_end_and_obey_the_service() -> None:
         Retries(1, service="").delay_after(httpx.Response(422, request=request))
 
 
+def test_a_404_of_a_proxy_is_waited_out_and_the_services_own_is_not() -> None:
+    request = httpx.Request("GET", "http://service/v1/jobs")
+    proxys = httpx.Response(404, text="Path '/v1/jobs' not found. Ping http://.../-/routes", request=request)
+    retries = Retries(2, service="http://service")
+    assert [retries.delay_after(proxys) > 0 for _ in range(2)] == [True, True]
+    with pytest.raises(ServiceUnreachableError, match="answered 404 and no problem"):
+        retries.delay_after(proxys)
+    problem = {"title": "Not found", "status": 404, "detail": "no such job", "code": "not_found"}
+    ours = httpx.Response(404, json=problem, headers={"Content-Type": "application/problem+json"}, request=request)
+    with pytest.raises(ProblemError, match="no such job"):
+        Retries(2, service="http://service").delay_after(ours)
+
+
 def test_a_misspelled_input_is_refused_before_anything_is_sent(client: AutoPartGenClient) -> None:
     with pytest.raises(TypeError, match="imge"):
         client.submit(imge=png())  # type: ignore[call-arg]

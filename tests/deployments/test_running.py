@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from apg_core.geometry.extent import Extent
 from apg_core.inputs import read_image, read_mask, read_mesh
 from apg_core.pipeline.local import LocalStages, Pipeline, load_pipeline
 from apg_core.protocol.arrays import LatentArray
@@ -92,7 +94,7 @@ class Workshop:
 
     def meshes(self, job_id: str) -> dict[str, str]:
         """Hashes of its meshes."""
-        return {one.name: one.sha256 for one in self.job(job_id).artifacts if one.name.endswith(".glb")}
+        return {one.name: one.sha256 for one in self.job(job_id).artifacts if re.fullmatch(r"mesh_\d+\.glb", one.name)}
 
     def events(self, job_id: str) -> list[str]:
         """What its followers have been told, progress left out."""
@@ -181,12 +183,13 @@ def test_a_job_is_run_to_its_end_and_told_as_it_goes(shop: Workshop) -> None:
         assert (job.status, job.stop_reason, job.parts_done, job.progress) == ("succeeded", "max_parts", 2, 1.0)
         assert shop.events(job_id) == ["part", "part", "succeeded"]
         shown = sorted(one.name for one in job.artifacts if not one.is_hidden)
-        assert shown == ["all.zip", "manifest.json", "mesh_000.glb", "mesh_001.glb", "mesh_combined.glb", "whole.glb"]
+        meshes = ["mesh_000.glb", "mesh_001.glb", "mesh_combined.glb"]
+        assert shown == ["all.zip", "latents.safetensors", "manifest.json", *meshes, "whole.glb"]
         manifest = Manifest.model_validate_json(shop.content(job_id, "manifest.json"))
         assert [part.index for part in manifest.parts] == [0, 1]
         with zipfile.ZipFile(io.BytesIO(shop.content(job_id, "all.zip"))) as archive:
             assert {name: archive.read(name) for name in archive.namelist()} == {
-                name: shop.content(job_id, name) for name in shown if name != "all.zip"
+                name: shop.content(job_id, name) for name in ("manifest.json", *meshes, "whole.glb")
             }
         totals = tallies.read(shop.stores.database)
         assert totals.totals[Total.FINISHED] == {"succeeded": 1.0}
@@ -251,7 +254,7 @@ def test_a_job_given_back_at_any_checkpoint_goes_on_to_the_same_meshes(
 class FindsNothing(LocalStages):
     """The local stages, but that there is nothing in any latent."""
 
-    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions) -> TriangleMesh:
+    async def decode_mesh(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
         return TriangleMesh.empty()
 
 

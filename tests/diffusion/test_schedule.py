@@ -108,3 +108,16 @@ def test_settings_of_one_class_change_what_it_computes() -> None:
     ddpm = {"class_name": "DDPMScheduler"}
     for key, value in {"variance_type": "fixed_large", "clip_sample": True}.items():
         assert not torch.equal(ends(**ddpm, **{key: value}), ends(**ddpm)), key
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if name != "PNDMScheduler"])
+@pytest.mark.parametrize("prediction", ["v_prediction", "epsilon", "sample"])
+def test_what_an_exact_prediction_foresees_is_the_shape(name: SolverName, prediction: str) -> None:
+    schedule = dataclasses.replace(schedule_of(name), prediction_type=prediction, rescale_betas_zero_snr=False)
+    solver = schedule.solver(8)
+    timestep = solver.timesteps[3]
+    alpha = solver.alphas_cumprod[int(timestep)]
+    noise = torch.randn(POINT.shape, generator=torch.Generator().manual_seed(1))
+    noisy = alpha.sqrt() * POINT + (1 - alpha).sqrt() * noise
+    exact = {"v_prediction": alpha.sqrt() * noise - (1 - alpha).sqrt() * POINT, "epsilon": noise, "sample": POINT}
+    torch.testing.assert_close(solver.foreseen(exact[prediction], timestep, noisy), POINT, atol=1e-4, rtol=0)

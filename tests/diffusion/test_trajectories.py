@@ -145,5 +145,24 @@ def test_a_sigma_floor_above_every_noise_level_returns_the_first_noise(denoiser:
     assert torch.equal(latents, torch.randn(latents.shape, generator=torch.Generator().manual_seed(9)))
 
 
+def test_an_end_that_is_foreseen_twice_saves_the_other_steps(denoiser: PartDit) -> None:
+    def ends(end_below: float) -> Trajectory:
+        member = Trajectory(denoiser, guided(0), schedule=Schedule(), steps=9, seed=1, end_below=end_below)
+        run(denoiser, member)
+        return member
+
+    unasked = Trajectory(denoiser, guided(0), schedule=Schedule(), steps=9, seed=1)
+    assert torch.equal(ends(0.0).latents, run(denoiser, unasked))
+    assert (ends(0.0).position, ends(1e9).position) == (9, 2)
+    # What it ends with is what its second step foresees, whatever company it keeps.
+    early = ends(1e9).latents
+    pair = [
+        Trajectory(denoiser, guided(0), schedule=Schedule(), steps=9, seed=1, end_below=1e9),
+        trajectory(denoiser, 2),
+    ]
+    run_together(denoiser, pair)
+    torch.testing.assert_close(pair[0].latents, early, atol=TOLERANCE, rtol=0)
+
+
 def test_an_empty_batch_has_nothing_to_do(denoiser: PartDit) -> None:
     assert TrajectoryBatch(denoiser).step() == {}

@@ -111,18 +111,18 @@ def test_a_zip_of_a_gltf_and_its_buffers_is_read(folder: str, tmp_path: Path) ->
 
 def test_a_gltf_is_packed_with_its_buffers_always_into_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(BUFFER)
-    first, second = (packed(triangle_gltf("a.bin"), Folder(tmp_path)) for _ in range(2))
+    first, second = (packed(triangle_gltf("a.bin"), ".gltf", Folder(tmp_path)) for _ in range(2))
     assert first == second
     assert (read_mesh(first).vertices == read_mesh(triangle_gltf()).vertices).all()
 
 
 GOOD = zipped({"a.gltf": triangle_gltf("a.bin"), "a.bin": BUFFER})
 HOSTILE: list[tuple[str, Callable[[], bytes], str]] = [
-    ("no glTF", lambda: zipped({"a.txt": b""}), "0 .gltf files"),
-    ("two glTF", lambda: zipped({"a.gltf": triangle_gltf(), "b.gltf": triangle_gltf()}), "2 .gltf files"),
-    ("empty", lambda: zipped({}), "0 .gltf files"),
-    ("a GLB in a zip", lambda: zipped({"a.glb": triangle_glb()}), "0 .gltf files"),
-    ("a zip in a zip", lambda: zipped({"a.zip": GOOD}), "0 .gltf files"),
+    ("no glTF", lambda: zipped({"a.txt": b""}), "0 .gltf and 0 .obj files"),
+    ("two glTF", lambda: zipped({"a.gltf": triangle_gltf(), "b.gltf": triangle_gltf()}), "2 .gltf and 0 .obj files"),
+    ("empty", lambda: zipped({}), "0 .gltf and 0 .obj files"),
+    ("a GLB in a zip", lambda: zipped({"a.glb": triangle_glb()}), "0 .gltf and 0 .obj files"),
+    ("a zip in a zip", lambda: zipped({"a.zip": GOOD}), "0 .gltf and 0 .obj files"),
     ("a zip as the glTF", lambda: zipped({"a.gltf": GOOD}), "glTF is damaged at JSON"),
     ("a buffer that is not there", lambda: zipped({"a.gltf": triangle_gltf("a.bin")}), "has no 'a.bin'"),
     ("out of the zip", lambda: zipped({"a.gltf": triangle_gltf("../a.bin"), "../a.bin": BUFFER}), "never followed"),

@@ -11,6 +11,7 @@ from PIL import Image
 
 from apg_core.errors import ImageError, LimitError, MaskError
 from apg_core.inputs import InputLimits, read_image, read_mask
+from apg_core.inputs.image import check_image
 
 PICTURE = (np.arange(24 * 16 * 4) * 7 % 251).astype(np.uint8).reshape(24, 16, 4)
 LABELS = np.repeat(np.repeat(np.array([[0, 1], [2, 250]], np.uint8), 8, axis=0), 8, axis=1)
@@ -292,3 +293,31 @@ def test_too_many_regions_are_refused() -> None:
     labels = np.arange(100, dtype=np.uint8).reshape(10, 10)
     with pytest.raises(LimitError, match="mask regions: 99, and the limit is 64"):
         read_mask(saved(Image.fromarray(labels)))
+
+
+def test_a_large_picture_is_reduced_by_a_whole_number_to_the_mean_of_its_pixels() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 9000, 3), np.uint8)
+    content = BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    expected = pixels[:39].reshape(13, 3, 3000, 3, 3).mean(axis=(1, 3))
+    for found in (read_image(content.getvalue()), check_image(pixels, InputLimits())):
+        assert found.shape == (14, 3000, 3)  # the last row has one row of pixels to it
+        assert np.abs(found[:13] - expected).max() < 0.6
+
+
+def test_a_large_jpeg_is_decoded_small_and_looks_the_same() -> None:
+    across = np.linspace(0, 255, 9000).astype(np.uint8)
+    content = BytesIO()
+    Image.fromarray(np.broadcast_to(across[None, :, None], (800, 9000, 3)).copy()).save(content, "JPEG", quality=95)
+    found = read_image(content.getvalue())
+    assert max(found.shape) <= 4096
+    expected = np.interp(np.linspace(0, 1, found.shape[1]), np.linspace(0, 1, 9000), across)
+    assert np.abs(found - expected[None, :, None]).max() < 4
+
+
+def test_pictures_within_the_edge_are_as_they_were() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4096, 3), np.uint8)
+    content = BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    assert np.array_equal(read_image(content.getvalue()), pixels)
+    assert check_image(pixels, InputLimits()) is pixels

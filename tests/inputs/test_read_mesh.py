@@ -227,6 +227,27 @@ POINTS = {"attributes": {"POSITION": 0}, "mode": 0}
 OVERFLOWING = {"scale": [1e308, 1, 1], "translation": [1.7e308, 0, 0]}
 THOUSAND = {"scenes": [{"nodes": list(range(1000))}], "nodes": [{"mesh": 0}] * 1000}
 PLY_EDGES = PLY_HEADER.format(vertices=3, faces=1).replace("face", "edge 99999999\nelement face").encode()
+
+
+def ply(kind: str, count: str, face: bytes, *, item: str = "int") -> bytes:
+    """A triangle whose one face row is this."""
+    header = (
+        PLY_HEADER.format(vertices=3, faces=1).replace("ascii", kind).replace("list uchar int", f"list {count} {item}")
+    )
+    vertices = b"0 0 0\n1 0 0\n0 1 0\n" if kind == "ascii" else struct.pack("<9f", 0, 0, 0, 1, 0, 0, 0, 1, 0)
+    return header.encode() + vertices + face
+
+
+def off(face: bytes) -> bytes:
+    return b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n" + face
+
+
+def sparse(component: int, view: int = 1) -> Callable[[], bytes]:
+    part = {"bufferView": view, "componentType": component}
+    return lambda: changed_accessor(0, sparse={"count": 1, "indices": part, "values": {"bufferView": 0}})
+
+
+BINARY = "binary_little_endian"
 UNUSABLE: list[tuple[str, Callable[[], bytes], str]] = [
     ("no bytes", lambda: b"", "empty"),
     ("not a mesh", lambda: b"hello world", "of no known format; give GLB, glTF, OBJ"),
@@ -245,13 +266,25 @@ UNUSABLE: list[tuple[str, Callable[[], bytes], str]] = [
     ("words in obj", lambda: TRIANGLE + b"f 1 two 3\n", "other than numbers"),
     ("flat obj vertices", lambda: b"v 0 0\nv 1 0\nv 0 1\nf 1 2 3\n", "fewer than three numbers: b'v 0 0'"),
     ("words in ply", lambda: PLY_HEADER.format(vertices=1, faces=1).encode() + b"1 x 3\n3 0 0 0\n", "damaged"),
-    ("ply cut off", lambda: exported("ply")[:-10], "PLY is damaged"),
+    ("ply cut off", lambda: exported("ply")[:-10], "PLY is cut off"),
     ("ply header cut off", lambda: exported("ply")[:40], "header does not end"),
     ("ply lines missing", lambda: PLY_HEADER.format(vertices=3, faces=1).encode() + b"0 0 0\n", "4 lines and has 1"),
     ("ply counts backwards", lambda: PLY_HEADER.format(vertices=-3, faces=1).encode(), "declares b'-3' elements"),
     ("off cut off", lambda: exported("off")[:100], "OFF is damaged"),
     ("off without counts", lambda: b"OFF\n", "does not say how many"),
     ("glb cut off", lambda: exported("glb")[:-10], "cut off: a chunk declares"),
+    ("ply of float counts", lambda: ply(BINARY, "float", struct.pack("<f3i", 3, 0, 1, 2)), "counts .* in float32"),
+    ("ply of double counts", lambda: ply("ascii", "double", b"3 0 1 2\n"), "counts the items of a face in float64"),
+    ("ply of fewer than no corners", lambda: ply(BINARY, "int", struct.pack("<4i", -3, 0, 1, 2)), "has -3 items"),
+    ("ply of 2^31 corners", lambda: ply(BINARY, "uint", struct.pack("<I3i", 2**31, 0, 1, 2)), "2,147,483,648 items"),
+    ("ascii ply of 2^31 corners", lambda: ply("ascii", "uint", b"2147483648 0 1 2\n"), "face 0 of the PLY has 4"),
+    ("ascii ply of one corner more", lambda: ply("ascii", "uchar", b"4 0 1 2\n"), "not as many as it says"),
+    ("ascii ply of one corner less", lambda: ply("ascii", "uchar", b"3 0 1 2 1\n"), "not as many as it says"),
+    ("ply of no known number", lambda: ply("ascii", "uchar", b"3 0 1 2\n", item="quad"), "numbers of type b'quad'"),
+    ("off of 2^31 corners", lambda: off(b"2147483648 0 1 2\n"), "says 2147483648 corners and has 3"),
+    ("off of fewer than no corners", lambda: off(b"-3 0 1 2\n"), "says -3 corners"),
+    ("sparse of no component", sparse(9999), "5121, 5123 or 5125"),
+    ("sparse beyond", sparse(5125, 7), "damaged"),
     ("glb of nothing", lambda: b"glTF" + bytes(8), "no JSON chunk"),
     ("gltf of nothing", lambda: glb({}), "no triangles"),
     ("gltf 1", lambda: triangle_glb(asset={"version": "1.0"}), "glTF 1.0 is not read"),
@@ -268,7 +301,6 @@ UNUSABLE: list[tuple[str, Callable[[], bytes], str]] = [
     ("flat positions", lambda: changed_accessor(0, type="VEC2"), "VEC2, not VEC3"),
     ("float indices", lambda: changed_accessor(1, componentType=5126), "not unsigned integers"),
     ("not base64", lambda: triangle_gltf("data:;base64,A"), "not base64"),
-    ("meshopt", lambda: triangle_glb(extensionsRequired=["EXT_meshopt_compression"]), "gltfpack -i in.glb -o out.glb"),
     ("instancing", lambda: triangle_glb(extensionsRequired=["EXT_mesh_gpu_instancing"]), "export without it"),
     ("points in gltf", lambda: triangle_glb(meshes=[{"primitives": [POINTS]}]), "no triangles"),
     ("infinite matrix", lambda: triangle_glb(nodes=[{"mesh": 0, **OVERFLOWING}]), "not finite"),

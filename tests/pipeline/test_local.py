@@ -313,8 +313,8 @@ def test_parts_come_as_trimesh_meshes_and_as_a_scene_like_the_files(
     scene = made.to_scene()
     for place, (part, solid) in enumerate(zip(made.parts, made.to_trimesh(), strict=True)):
         written = trimesh.load(tmp_path / part.facts.file, force="mesh", process=False)
-        np.testing.assert_array_equal(written.vertices, solid.vertices.astype(np.float32))
-        np.testing.assert_array_equal(scene.geometry[f"part_{place:03d}"].faces, written.faces)
+        np.testing.assert_array_equal(written.triangles, solid.triangles.astype(np.float32))
+        np.testing.assert_array_equal(scene.geometry[f"part_{place:03d}"].triangles, solid.triangles)
 
 
 @pytest.mark.parametrize("off", [0, -1, None])

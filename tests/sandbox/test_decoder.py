@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from apg_core.errors import LimitError, MaskError
+from apg_core.errors import InputError, LimitError, MaskError
 from apg_core.inputs import InputLimits, read_image
 from apg_core.protocol.packing import unpack_prompt
 from apg_core.sandbox.decoder import Decoder
@@ -76,20 +76,70 @@ def test_what_takes_too_much_memory_is_refused_and_the_next_request_is_served(tm
     with_decoder(work, memory_bytes=64 * 2**20)
 
 
-def test_a_decoder_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
-    async def work(decoder: Decoder) -> None:
-        [child] = [one for one in psutil.Process().children() if "apg_core.sandbox" in " ".join(one.cmdline())]
-        child.kill()
-        child.wait()
-        outcomes = []
-        for _ in range(2):  # the one that finds it dead may be refused
-            try:
-                outcomes.append((await decoder.decode(request(tmp_path, image_png=png()))).mode)
-            except LimitError:
-                outcomes.append(None)
-        assert outcomes[-1] == "image"
+def decoders() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children() if "apg_core.sandbox" in " ".join(one.cmdline())]
 
-    with_decoder(work)
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, pytest.importorskip("uvloop").new_event_loop])
+def test_a_decoder_process_that_is_killed_between_requests_harms_none(
+    tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def main() -> None:
+        async with Decoder(processes=1, memory_bytes=2**30) as decoder:
+            for seen in (True, False, True, False):
+                [child] = decoders()
+                child.kill()
+                while seen and child.is_running():  # until the loop has heard of it
+                    await asyncio.sleep(0.01)
+                assert (await decoder.decode(request(tmp_path, image_png=png()))).mode == "image"
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(main())
+
+
+async def opened_by_a_reader(fifo: Path) -> int:
+    """The pipe, once somebody reads it."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:
+                await asyncio.sleep(0.01)
+
+
+def kill_while_it_reads(folder: Path, times: int) -> Callable[[Decoder], Awaitable[None]]:
+    """Ends the process in the middle of a request, so often; what is read then is a picture."""
+
+    async def work(decoder: Decoder) -> None:
+        asked = request(folder, image_png=b"")
+        fifo = asked.files["image"]
+        fifo.unlink()
+        os.mkfifo(fifo)
+        decoding = asyncio.create_task(decoder.decode(asked))
+        for _ in range(times):
+            writing = await opened_by_a_reader(fifo)
+            [child] = decoders()
+            child.kill()  # before the end of the file, which closing tells it
+            os.close(writing)
+            while child.is_running():
+                await asyncio.sleep(0.01)
+        if times == 1:
+            writing = await opened_by_a_reader(fifo)
+            os.write(writing, png())
+            os.close(writing)
+        assert (await decoding).mode == "image"
+
+    return work
+
+
+def test_a_decoder_process_that_is_killed_while_it_decodes_is_not_the_inputs_fault(tmp_path: Path) -> None:
+    with_decoder(kill_while_it_reads(tmp_path, 1))
+
+
+def test_inputs_that_end_the_process_twice_are_refused_and_not_as_too_large(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"ends the decoder \(status -9\)") as refused:
+        with_decoder(kill_while_it_reads(tmp_path, 2))
+    assert not isinstance(refused.value, LimitError)
 
 
 def test_a_decoder_process_ends_with_its_parent() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import sqlite3
 import threading
 import time
@@ -29,7 +30,7 @@ END_SECONDS = 240.0
 
 
 def meshes(job: Job) -> dict[str, str]:
-    return {one.name: one.sha256 for one in job.artifacts if one.name.endswith(".glb")}
+    return {one.name: one.sha256 for one in job.artifacts if re.fullmatch(r"mesh_\d+\.glb", one.name)}
 
 
 def parts_told(client: AutoPartGenClient, job_id: str) -> list[str]:

@@ -58,6 +58,6 @@ def test_a_job_goes_its_whole_way_over_a_handle(service: RunningService, tmp_pat
     )
     assert done.returncode == 0, done.stderr[-3000:]
     first, second, third = done.stdout.strip().splitlines()
-    assert first.startswith("succeeded succeeded ['all.zip', 'manifest.json', 'mesh_000.glb'")
+    assert first.startswith("succeeded succeeded ['all.zip', 'latents.safetensors', 'manifest.json', 'mesh_000.glb'")
     assert second == "cancelled 0"
     assert third == "True False"

@@ -20,6 +20,7 @@ STAGES = {
     "encode_images": Stage.ENCODE,
     "sample_surface": Stage.SURFACE,
     "encode_surface": Stage.CODEC,
+    "find_extent": Stage.WHOLE,
     "measure_agreement": Stage.AGREEMENT,
     "decode_mesh": Stage.MESH,
     "measure_overlap": Stage.OVERLAP,

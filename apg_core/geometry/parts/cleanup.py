@@ -1,7 +1,7 @@
 """Cleanup of parts: floaters, smoothing, and pieces that touch nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import trimesh
@@ -55,7 +55,7 @@ def smooth(mesh: TriangleMesh, iterations: int) -> TriangleMesh:
     """Taubin smoothing: irons out noise, and keeps the volume."""
     smoothed = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     trimesh.smoothing.filter_taubin(smoothed, lamb=SHRINK, nu=GROW, iterations=2 * iterations)
-    return TriangleMesh(np.asarray(smoothed.vertices, mesh.vertices.dtype), mesh.faces)
+    return replace(mesh, vertices=np.asarray(smoothed.vertices, mesh.vertices.dtype))
 
 
 def connected_scene(meshes: Sequence[TriangleMesh]) -> list[TriangleMesh]:
@@ -88,4 +88,5 @@ def keep_faces(mesh: TriangleMesh, keep: Bool[np.ndarray, " F"]) -> TriangleMesh
     if keep.all():
         return mesh
     used, faces = np.unique(mesh.faces[keep], return_inverse=True)
-    return TriangleMesh(mesh.vertices[used], faces.reshape(-1, 3).astype(mesh.faces.dtype))
+    source = None if mesh.source is None else mesh.source[keep]
+    return TriangleMesh(mesh.vertices[used], faces.reshape(-1, 3).astype(mesh.faces.dtype), source)

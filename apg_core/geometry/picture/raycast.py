@@ -4,7 +4,7 @@ One lamp with soft shadows, light from all of the sky, and what both leave of it
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -12,6 +12,9 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from apg_core.geometry.picture.colours import Colour
 from apg_core.geometry.rays import RayScene, ray_scene
+from apg_core.geometry.shading import corner_normals
+from apg_core.geometry.texels import colours_at
+from apg_core.protocol.appearance import Appearance, Material, joined_looks, linear_rgba, srgb
 from apg_core.protocol.mesh import TriangleMesh
 
 # The camera: seen from the front right and a little above, from far enough away to look calm.
@@ -21,15 +24,19 @@ _LAMP = np.array([-0.35, 0.80, 0.60]) / np.linalg.norm([-0.35, 0.80, 0.60])
 _LAMP_SIZE = 0.12  # sideways, per unit of distance; the softness of shadows
 _LAMP_STRENGTH, _SKY_STRENGTH, _FLOOR_LIGHT = 0.66, 0.50, 0.55
 _LAMP_RAYS, _SKY_RAYS, _EDGE_SAMPLES = 4, 8, 8
-_CREASE = np.cos(np.radians(35.0))  # corners sharper than this are drawn flat
+_UNLIKE = 0.02  # linear; colours of neighbouring pixels that differ by more have an edge between them
 _FLOOR_CELLS, _FLOOR_REACH = 112, 1.9  # the second in half diagonals of the meshes' box
 _FLOOR_RAYS, _FLOOR_SHADE, _FLOOR_LAMP_SHADE = 32, 0.30, 0.22
+_HAIR = 3e-5  # of the largest mesh; rays in single precision tell it apart, eyes do not
 _GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 _PLASTIC = 1.32471795724474602596  # its powers spread points evenly over a square (Roberts 2018, the R2 sequence)
 
 
 def cast_picture(meshes: Sequence[TriangleMesh], colours: Sequence[Colour], *, size: int) -> Float[np.ndarray, "H W 3"]:
-    """A square picture of the meshes, framed to fit, in sRGB from 0 to 1."""
+    """A square picture of the meshes, framed to fit, in sRGB from 0 to 1.
+
+    A mesh with a look of its own has that instead of its colour. Where meshes share a surface, the first one shows.
+    """
     stage = _Stage.of(meshes, colours)
     camera = _Camera.around(stage.vertices)
     random = np.random.default_rng(0)
@@ -45,7 +52,7 @@ def cast_picture(meshes: Sequence[TriangleMesh], colours: Sequence[Colour], *, s
         some = stage.trace(*camera.rays(across[edge] + shift[0], down[edge] + shift[1], size))
         fine += stage.colour(some, stage.light(some, random, share=4))
     picture[edge] = fine / _EDGE_SAMPLES
-    return _srgb(1 - (1 - picture) * _vignette(across, down, size)[:, None]).reshape(size, size, 3)
+    return srgb(1 - (1 - picture) * _vignette(across, down, size)[:, None]).reshape(size, size, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,32 +96,36 @@ class _Hits:
     places: Float[np.ndarray, "Q 3"]
     normals: Float[np.ndarray, "Q 3"]
     part: Int[np.ndarray, " Q"]
+    paint: Float[np.ndarray, "Q 3"]
+    """Colour of the face there, linear."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """The meshes as one thing to cast rays at, their colours, and the floor below them."""
+    """The meshes as one thing to cast rays at, their looks, and the floor below them."""
 
     scene: RayScene
     vertices: Float[np.ndarray, "V 3"]
     corner_normals: Float[np.ndarray, "F 3 3"]
     part_of_face: Int[np.ndarray, " F"]
-    paint: Float[np.ndarray, "K 3"]
+    look: Appearance
     reach: float
     floor: Float[np.ndarray, "n n"]
     """Share of its white that each cell of the floor around the meshes loses to their shadow."""
 
     @classmethod
     def of(cls, meshes: Sequence[TriangleMesh], colours: Sequence[Colour]) -> "_Stage":
-        joined = TriangleMesh.joined(list(meshes))
-        vertices, faces = joined.vertices.astype(np.float32), joined.faces.astype(np.int32)
+        joined = TriangleMesh.joined(_nested(meshes))
+        vertices = joined.vertices.astype(np.float32)
         scene = ray_scene(joined)
         parts = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for mesh in meshes])
-        paint = _linear(np.array(colours, np.float32)[:, :3] / 255)
+        both = zip(meshes, colours, strict=True)
+        look = joined_looks([(mesh.look or _plain(mesh, colour), len(mesh.faces)) for mesh, colour in both])
+        assert look is not None
         reach = float(np.linalg.norm(np.ptp(vertices, axis=0)) / 2)
-        normals = _corner_normals(vertices, faces)
-        bare = cls(scene, vertices, normals, parts, paint, reach, np.zeros((0, 0), np.float32))
-        return cls(scene, vertices, normals, parts, paint, reach, bare._floor_shade())
+        normals = corner_normals(joined).astype(np.float32)
+        bare = cls(scene, vertices, normals, parts, look, reach, np.zeros((0, 0), np.float32))
+        return cls(scene, vertices, normals, parts, look, reach, bare._floor_shade())
 
     def trace(self, origins: Float[np.ndarray, "Q 3"], directions: Float[np.ndarray, "Q 3"]) -> _Hits:
         found = self.scene.first(origins, directions)
@@ -127,7 +138,11 @@ class _Stage:
         height = origins[:, 1] - self.vertices[:, 1].min()
         to_floor = height / np.maximum(-directions[:, 1], 1e-3)
         far = np.where(hit, found.distance, to_floor)[:, None]
-        return _Hits(origins + far * directions, normals, np.where(hit, self.part_of_face[np.maximum(face, 0)], -1))
+        paint = np.zeros((len(face), 3), np.float32)
+        weights = np.concatenate([1 - u - v, u, v], axis=1)[hit]
+        paint[hit] = colours_at(self.look, face[hit], weights)[:, :3]
+        part = np.where(hit, self.part_of_face[np.maximum(face, 0)], -1)
+        return _Hits(origins + far * directions, normals, part, paint)
 
     def light(self, hits: _Hits, random: np.random.Generator, *, share: int = 1) -> Float[np.ndarray, " Q"]:
         """Light that reaches each place on a face; `share` divides the number of rays."""
@@ -150,7 +165,7 @@ class _Stage:
     def colour(self, hits: _Hits, light: Float[np.ndarray, " Q"]) -> Float[np.ndarray, "Q 3"]:
         """What the eye sees there, linear."""
         bare = 1 - self._shade_at(hits.places)
-        return np.where(hits.part[:, None] >= 0, self.paint[hits.part] * light[:, None], bare[:, None])
+        return np.where(hits.part[:, None] >= 0, hits.paint * light[:, None], bare[:, None])
 
     def _free(self, places: np.ndarray, normals: np.ndarray, toward: np.ndarray) -> Float[np.ndarray, " Q"]:
         lifted = places + 2e-3 * self.reach * normals
@@ -183,6 +198,21 @@ class _Stage:
         return shade
 
 
+def _plain(mesh: TriangleMesh, colour: Colour) -> Appearance:
+    return Appearance.plain(len(mesh.faces), Material("plain", linear_rgba(colour)))
+
+
+def _nested(meshes: Sequence[TriangleMesh]) -> list[TriangleMesh]:
+    """Each mesh a hair's breadth within where the one before it would be, so that shared surfaces do not flicker."""
+    reach = max(float(np.ptp(mesh.vertices, axis=0).max()) for mesh in meshes)
+    nested = []
+    for place, mesh in enumerate(meshes):
+        normals = np.zeros(mesh.vertices.shape)
+        normals[mesh.faces.reshape(-1)] = corner_normals(mesh).reshape(-1, 3)
+        nested.append(replace(mesh, vertices=mesh.vertices - _HAIR * reach * place * normals, look=None, source=None))
+    return nested
+
+
 def _hemisphere(normals: Float[np.ndarray, "Q 3"], count: int, turns: Float[np.ndarray, " Q"]) -> list[np.ndarray]:
     """`count` directions about each normal, cosine-weighted, the pattern turned by `turns`."""
     # An orthonormal frame without branches (Duff et al. 2017, "Building an orthonormal basis, revisited").
@@ -201,20 +231,6 @@ def _hemisphere(normals: Float[np.ndarray, "Q 3"], count: int, turns: Float[np.n
     return directions
 
 
-def _corner_normals(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Float[np.ndarray, "F 3 3"]:
-    """Normals at each face's corners: the vertex's, or the face's own where the surface has a crease."""
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    weighted = np.cross(b - a, c - a)
-    flat = weighted / np.maximum(np.sqrt(_dot(weighted, weighted)), 1e-20)[:, None]
-    owners = faces.reshape(-1)
-    summed = [np.bincount(owners, np.repeat(weighted[:, axis], 3), len(vertices)) for axis in range(3)]
-    smooth = np.stack(summed, axis=1).astype(np.float32)
-    smooth /= np.maximum(np.sqrt(_dot(smooth, smooth)), 1e-20)[:, None]
-    corners = smooth[faces]
-    creased = _dot(corners, flat[:, None]) < _CREASE
-    return np.where(creased[..., None], flat[:, None], corners)
-
-
 def _vignette(across: Int[np.ndarray, " Q"], down: Int[np.ndarray, " Q"], size: int) -> Float[np.ndarray, " Q"]:
     """1, and less and less within the margin: a shadow on the floor has faded at the picture's border."""
     to_border = np.minimum(np.minimum(across, size - 1 - across), np.minimum(down, size - 1 - down))
@@ -222,8 +238,9 @@ def _vignette(across: Int[np.ndarray, " Q"], down: Int[np.ndarray, " Q"], size: 
 
 
 def _edges(hits: _Hits, size: int) -> Bool[np.ndarray, " Q"]:
-    """Pixels that differ in part or in direction from the one to the right or below, and those."""
+    """Pixels that differ in part, direction or colour from the one to the right or below, and those."""
     part = hits.part.reshape(size, size)
+    paint = hits.paint.reshape(size, size, 3)
     normals = hits.normals.reshape(size, size, 3)
     edge = np.zeros((size, size), bool)
     for axis in (0, 1):
@@ -231,7 +248,8 @@ def _edges(hits: _Hits, size: int) -> Bool[np.ndarray, " Q"]:
         first[axis], second[axis] = slice(None, -1), slice(1, None)
         one, other = tuple(first), tuple(second)
         turned = _dot(normals[one], normals[other]) < 0.9
-        differs = (part[one] != part[other]) | (turned & (part[one] >= 0))
+        painted = np.abs(paint[one] - paint[other]).max(axis=-1) > _UNLIKE
+        differs = (part[one] != part[other]) | ((turned | painted) & (part[one] >= 0))
         edge[one] |= differs
         edge[other] |= differs
     return edge.reshape(-1)
@@ -255,12 +273,3 @@ def _smoothed(light: Float[np.ndarray, " Q"], hits: _Hits, size: int) -> Float[n
 def _dot(a: Float[np.ndarray, "*shape 3"], b: Float[np.ndarray, "*other 3"]) -> Float[np.ndarray, "*shape"]:
     product: np.ndarray = np.einsum("...i,...i->...", a, b)
     return product
-
-
-def _linear(srgb: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def _srgb(linear: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    linear = np.clip(linear, 0, 1)
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)

@@ -1,6 +1,7 @@
 """Pictures of a result: the parts assembled and exploded, and the mask in the parts' colours."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -27,12 +28,14 @@ def preview(
 ) -> UInt8[np.ndarray, "{size} _ 3"]:
     """The parts together and pulled apart, side by side on white, after the picture or mesh that was given.
 
-    Every panel is a square of `size` pixels. Meshes are in one frame, y up, seen from the front right.
+    Every panel is a square of `size` pixels. Meshes are in one frame, y up, seen from the front right. A mesh with a
+    look of its own has that instead of its colour.
     """
     first = [_framed(given, size)] if isinstance(given, np.ndarray) else []
     views = [(meshes, colours), (exploded(meshes), colours)]
     if isinstance(given, TriangleMesh):
-        views.insert(0, ([given], [PLAIN]))
+        shown = given if given.look is not None and given.look.says_something else replace(given, look=None)
+        views.insert(0, ([shown], [PLAIN]))
     drawn = [np.round(255 * cast_picture(*view, size=size)).astype(np.uint8) for view in views]
     return np.concatenate(first + drawn, axis=1)
 
@@ -42,7 +45,7 @@ def exploded(meshes: Sequence[TriangleMesh], *, amount: float = EXPLOSION) -> li
     centres = [mesh.bounds.mean(axis=0) for mesh in meshes]
     middle = TriangleMesh.joined(list(meshes)).bounds.mean(axis=0)
     return [
-        TriangleMesh(mesh.vertices + amount * (centre - middle), mesh.faces)
+        replace(mesh, vertices=mesh.vertices + amount * (centre - middle))
         for mesh, centre in zip(meshes, centres, strict=True)
     ]
 

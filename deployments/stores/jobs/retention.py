@@ -1,18 +1,21 @@
 """What happens to jobs that nobody runs: lapsed ones end, old ones expire, deleted ones go."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import and_, delete, exists, or_, select, update
 
 from apg_core.protocol.job import JobStatus, Problem
 from deployments.stores.jobs import tallies
 from deployments.stores.jobs.database import Database
 from deployments.stores.jobs.leases import end_tally
-from deployments.stores.jobs.rows import JobRow, add_event
+from deployments.stores.jobs.records import JobRecord, StoredArtifact
+from deployments.stores.jobs.rows import JobRow, add_event, insert_artifacts, records_of
 from deployments.stores.jobs.store import IDEMPOTENCY_SECONDS
 from deployments.stores.jobs.tables import artifacts, idempotency, jobs, parts
 
+_IDS_A_QUERY = 500
+_ARCHIVE_WITHIN_SECONDS = 3600.0
 _KNOWN_FOR = 10  # retention times, after which an expired job is 404 instead of 410
 _ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
 
@@ -68,6 +71,31 @@ class Retention:
                 connection.execute(delete(artifacts).where(artifacts.c.job_id == job_id))
                 connection.execute(delete(parts).where(parts.c.job_id == job_id))
 
+    def unknown(self, job_ids: Collection[str]) -> list[str]:
+        """Those of these ids that are no job's."""
+        known: set[str] = set()
+        for some in _some(job_ids):
+            with self._database.reading() as connection:
+                known.update(connection.execute(select(jobs.c.id).where(jobs.c.id.in_(some))).scalars())
+        return [one for one in job_ids if one not in known]
+
+    def without_archive(self, name: str) -> tuple[JobRecord, ...]:
+        """Jobs that ended early a short while ago, with accepted parts and without the archive of this name."""
+        since = self._clock() - _ARCHIVE_WITHIN_SECONDS
+        early = and_(jobs.c.status.in_((JobStatus.CANCELLED, JobStatus.FAILED)), jobs.c.finished_at > since)
+        has_parts = exists().where(parts.c.job_id == jobs.c.id)
+        has_archive = exists().where(artifacts.c.job_id == jobs.c.id, artifacts.c.name == name)
+        with self._database.reading() as connection:
+            query = select(jobs).where(early, ~jobs.c.deleted, has_parts, ~has_archive).limit(10)
+            return records_of(connection, connection.execute(query).all())
+
+    def add_archive(self, job_id: str, archive: StoredArtifact) -> None:
+        """Note the archive of a job that has ended early."""
+        with self._database.writing() as connection:
+            ended = select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.status.in_(_ENDED))
+            if connection.execute(ended).one_or_none() is not None:
+                insert_artifacts(connection, job_id, [archive])
+
     def drop_old(self) -> None:
         """Remove idempotency keys that no longer count, and jobs that expired long ago."""
         now = self._clock()
@@ -91,3 +119,10 @@ def _ending(row: JobRow, now: float) -> dict[str, object]:
         request_id=row.request_id,
     )
     return values | {"status": JobStatus.FAILED, "error": problem.model_dump(mode="json")}
+
+
+def _some(ids: Collection[str]) -> Iterator[list[str]]:
+    """These ids, as many at a time as a query takes."""
+    every = list(ids)
+    for start in range(0, len(every), _IDS_A_QUERY):
+        yield every[start : start + _IDS_A_QUERY]

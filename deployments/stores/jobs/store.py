@@ -65,6 +65,15 @@ class JobStore:
         with self._database.reading() as connection:
             return self._earlier(connection, owner, key)
 
+    def check_room(self, owner: str, limits: QueueLimits) -> None:
+        """Refuse a job that could not be queued now, before work is spent on it; `submit` asks again.
+
+        Raises:
+            QueueFullError, TooManyJobsError: there is no room.
+        """
+        with self._database.reading() as connection:
+            _check_room(connection, owner, limits)
+
     def get(self, job_id: str, owner: str) -> JobRecord:
         """One job.
 
