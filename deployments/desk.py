@@ -71,7 +71,7 @@ class Desk:
             if earlier is not None:
                 return Receipt(job_view(earlier), replayed=True)
         await asyncio.to_thread(self.jobs.check_room, owner, self.limits.queue)
-        decoded, prompt = await self._decode(upload, owner)
+        decoded, prompt = await self._decode(upload, owner, clean=options.clean_input)
         job_id = uuid4().hex
         new = NewJob(
             id=job_id,
@@ -161,11 +161,11 @@ class Desk:
     def _record(self, job_id: str, owner: str) -> JobRecord:
         return self.jobs.get(_checked(job_id), owner)
 
-    async def _decode(self, upload: Upload, owner: str) -> tuple[Decoded, bytes]:
+    async def _decode(self, upload: Upload, owner: str, *, clean: bool) -> tuple[Decoded, bytes]:
         output = upload.folder / "prompt.npz"
         paths = {field: file.path for field, file in upload.files.items()}
         limits = self.limits
-        request = DecodeRequest(files=paths, limits=limits, seconds=limits.decode_seconds, output=output)
+        request = DecodeRequest(files=paths, limits=limits, seconds=limits.decode_seconds, output=output, clean=clean)
         decoded = await self.decoder.decode(request, owner=owner)
         return decoded, await asyncio.to_thread(output.read_bytes)
 

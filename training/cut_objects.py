@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from apg_core.geometry.parts.pieces import convex_pieces, mesh_of, solid_of
+from apg_core.geometry.parts.pieces import convex_pieces
 from apg_core.geometry.parts.relations import Relations, relations_of
+from apg_core.geometry.parts.solids import mesh_of, solid_of
 from apg_core.protocol.mesh import TriangleMesh
 from training.cases import part_meshes
 from training.objects.catalogue import CATALOGUE

@@ -5,8 +5,9 @@ import pytest
 from manifold3d import Manifold, OpType
 
 from apg_core.geometry.parts.grouping import groups_of, share_out
-from apg_core.geometry.parts.pieces import convex_pieces, solid_of
+from apg_core.geometry.parts.pieces import convex_pieces
 from apg_core.geometry.parts.relations import relations_of
+from apg_core.geometry.parts.solids import solid_of
 from apg_core.geometry.parts.together import log_odds, shipped_weights
 from tests.support.objects import table
 
