@@ -89,7 +89,7 @@ def _shared_out(
     """
     claims = Claims.of(tree.pieces, parts)
     volumes = np.array([piece.volume() for piece in tree.pieces])
-    sure = sure or len(volumes) < np.count_nonzero(claims.inside.max(axis=0) > 0)
+    sure = sure or len(volumes) < int(np.count_nonzero(claims.inside.max(axis=0) > 0))
     if not sure and fitting.regroup and fitting.further:
         owner = share_out(tree.pieces, claims.inside, further=fitting.further)
         claimed = claims.inside.max(axis=1) >= CLAIMED
