@@ -18,6 +18,7 @@ RAY_ENVIRONMENT = {
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_raylet_start_wait_time_s": "60",  # 30 is not enough on a busy laptop
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.front:middlewares",  # limits and time-outs of the port
     "RAY_worker_niceness": "0",  # Ray's 15 starves the replicas beside anything else that runs
 }
 

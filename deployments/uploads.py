@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from pydantic import JsonValue
 from apg_core.errors import InputError, LimitError
 from apg_core.protocol.mode import INPUTS, InputName
 
+_PREFIX = "apg-upload-"
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -93,8 +96,26 @@ class UploadFolder:
 @contextmanager
 def upload_folder(*, file_bytes: int) -> Iterator[UploadFolder]:
     """A folder for one submission, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="apg-upload-") as path:
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as path:
         yield UploadFolder(Path(path), file_bytes=file_bytes)
+
+
+def remove_strays() -> None:
+    """Remove the folders of submissions that ended with their process."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not _runs(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)  # another ingress of this machine may do the same
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _clean_name(name: str) -> str:

@@ -1,17 +1,23 @@
 """The other files that a glTF or OBJ may consist of: in its folder or below, in one zip with it, and nowhere else."""
 
+import contextlib
 import io
 import json
 import posixpath
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
-from apg_core.errors import MeshError
+from apg_core.errors import InputError, MeshError
 from apg_core.inputs.archive import Archive
 from apg_core.inputs.limits import InputLimits, check_limit
+
+_LIBRARY = re.compile(rb"^[ \t]*mtllib[ \t]+([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
+_PICTURE = re.compile(rb"^[ \t]*map_Kd[ \t]+([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
+_MOST_FILES = 100
 
 Fetch = Callable[[str], bytes]
 """The content of a buffer by its path beside a glTF; a MeshError if it is not there, a LimitError if too large."""
@@ -50,6 +56,34 @@ def buffer_names(text: bytes, limits: InputLimits | None = None) -> list[str]:
         return []
 
 
+def looks_beside(content: bytes, ending: str, fetch: Fetch) -> list[tuple[str, bytes]]:
+    """Name and content of the files that a glTF's or OBJ's looks are in, as far as they are there and may be read."""
+    if ending.lower() == ".gltf":
+        return _fetched(_picture_names(content), fetch)
+    if ending.lower() != ".obj":
+        return []
+    libraries = _fetched([name.decode("ascii", "replace") for name in _LIBRARY.findall(content)], fetch)
+    pictures = [name.decode("ascii", "replace") for _, text in libraries for name in _PICTURE.findall(text)]
+    return libraries + _fetched([name.replace("\\", "/") for name in pictures], fetch)
+
+
+def _picture_names(text: bytes) -> list[str]:
+    try:
+        uris = [image["uri"] for image in json.loads(text).get("images", []) if "uri" in image]
+        return [uri for uri in uris if not uri.startswith("data:")]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
+
+
+def _fetched(uris: list[str], fetch: Fetch) -> list[tuple[str, bytes]]:
+    found = []
+    for uri in list(dict.fromkeys(uris))[:_MOST_FILES]:
+        with contextlib.suppress(InputError):  # the looks will do without it, and say so
+            name = relative_name(uri)
+            found.append((name, fetch(name)))
+    return found
+
+
 class Folder:
     """The files of a folder and below it; links that lead out of it are not followed."""
 
@@ -69,13 +103,16 @@ class Folder:
         return path.read_bytes()
 
 
-def packed(text: bytes, fetch: Fetch) -> bytes:
-    """A zip of a glTF and its buffers, for those who can only hand on one file."""
+def packed(text: bytes, ending: str, fetch: Fetch) -> bytes:
+    """A zip of a glTF or OBJ and what is beside it, for those who can only hand on one file."""
+    names = buffer_names(text) if ending.lower() == ".gltf" else []
+    files = {name: fetch(name) for name in names} | dict(looks_beside(text, ending, fetch))
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("mesh.gltf"), text)  # without the time of day, for equal hashes
-        for name in dict.fromkeys(buffer_names(text)):
-            archive.writestr(zipfile.ZipInfo(name), fetch(name))
+        # Without the time of day, for equal hashes.
+        archive.writestr(zipfile.ZipInfo(f"mesh{ending.lower()}"), text)
+        for name, own in files.items():
+            archive.writestr(zipfile.ZipInfo(name), own)
     return content.getvalue()
 
 

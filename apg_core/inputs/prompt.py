@@ -10,7 +10,7 @@ import trimesh
 from PIL import Image as Pillow
 
 from apg_core.errors import PromptError
-from apg_core.inputs.beside import Folder, buffer_names
+from apg_core.inputs.beside import Folder, buffer_names, looks_beside
 from apg_core.inputs.image import check_image, read_image
 from apg_core.inputs.in_memory import look_of
 from apg_core.inputs.limits import InputLimits
@@ -106,11 +106,13 @@ def _entry(source: Source) -> InputEntry:
 
 
 def _hash_of(path: Path) -> str:
-    """Of a file that has been read: its content, and that of the buffers beside it."""
+    """Of a file that has been read: its content, and that of the buffers, materials and textures beside it."""
     content = path.read_bytes() if path.is_file() else b""
     digest = hashlib.sha256(content)
     if path.suffix.lower() == ".gltf":
         fetch = Folder(path.parent)
         for name in buffer_names(content):
             digest.update(fetch(name))
+    for _, own in looks_beside(content, path.suffix, Folder(path.parent)):
+        digest.update(own)
     return digest.hexdigest()

@@ -15,7 +15,7 @@ from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.earlier import Earlier
 from apg_core.pipeline.edit import Plan, next_index
 from apg_core.pipeline.ending import Ending, Resume
-from apg_core.pipeline.fit import fit_to_mesh
+from apg_core.pipeline.fit import Fitted, fit_to_mesh
 from apg_core.pipeline.generate import generate, make_parts, whole_mesh
 from apg_core.pipeline.session import PartSession, Session
 from apg_core.pipeline.sink import Sink
@@ -66,21 +66,22 @@ async def carry_out(brief: EditBrief, resume: Resume | None = None) -> Ending:
     whole = await _whole(brief, seen, resume)
     edited = await _edited(brief, seen, whole, resume)
     before = {part.facts.index: part.mesh for part in brief.earlier.parts}
-    parts = tuple(edited.parts)
-    fit_warnings: tuple[str, ...] = ()
+    fitted = Fitted(tuple(edited.parts))
     if edited.refit and whole.mesh is not None and brief.options.fit_to_mesh:
-        parts, fit_warnings = await _refitted(brief, parts, whole.mesh)
+        fitted = await _refitted(brief, fitted.parts, whole.mesh)
+    parts = fitted.parts
     failed = brief.earlier.record.failed_regions if edited.failed_regions is None else edited.failed_regions
     return Ending(
         parts=parts,
-        failed_regions=tuple(failed),
+        failed_regions=(*failed, *fitted.failed_regions),
         stop_reason=edited.stop_reason,
         whole=whole.latent,
         whole_mesh=await whole_mesh(brief, whole),
         placement=whole.placement,
         prepared=seen.prepared,
-        warnings=seen.warnings + edited.warnings + fit_warnings,
+        warnings=seen.warnings + edited.warnings + fitted.warnings,
         timings={stage.value: seconds for stage, seconds in brief.clock.seconds.items()},
+        partition=fitted.partition,
         candidates=_candidates(brief, edited),
         finished=frozenset(part.facts.index for part in parts if part.mesh is before.get(part.facts.index)),
     )
@@ -284,18 +285,17 @@ class _PlacingSink:
         await self.sink.region_failed(region)
 
 
-async def _refitted(
-    brief: EditBrief, parts: Sequence[AcceptedPart], mesh: TriangleMesh
-) -> tuple[tuple[AcceptedPart, ...], tuple[str, ...]]:
+async def _refitted(brief: EditBrief, parts: Sequence[AcceptedPart], mesh: TriangleMesh) -> Fitted:
     """All parts fitted anew; those that come out with the same surface are the ones from before.
 
     How many parts there are is the caller's, so that only going on may add some for what no part has.
     """
     further = brief.options.further_parts if isinstance(brief.plan.edit, Continue) else 0
     own = replace(brief, options=brief.options.model_copy(update={"further_parts": further}))
-    fitted, warnings = await fit_to_mesh(own, [part.as_sampled for part in parts], mesh)
+    fitted = await fit_to_mesh(own, [part.as_sampled for part in parts], mesh)
     before = {part.facts.index: part for part in parts}
-    return tuple(_unless_same(before.get(part.facts.index), part) for part in fitted), warnings
+    same = tuple(_unless_same(before.get(part.facts.index), part) for part in fitted.parts)
+    return replace(fitted, parts=same)
 
 
 def _unless_same(before: AcceptedPart | None, now: AcceptedPart) -> AcceptedPart:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from apg_core.geometry.normalise import Placement
 from apg_core.pipeline.whole import Seen
 from apg_core.protocol.arrays import LatentArray, RgbImage
-from apg_core.protocol.manifest import AcceptedPart, FailedRegion, StopReason
+from apg_core.protocol.manifest import AcceptedPart, FailedRegion, PartitionEntry, StopReason
 from apg_core.protocol.mesh import TriangleMesh
 
 
@@ -34,6 +34,8 @@ class Ending:
     prepared: RgbImage | None
     warnings: tuple[str, ...]
     timings: dict[str, float]
+    partition: PartitionEntry | None = None
+    """Where the parts were fitted to the given mesh."""
     candidates: tuple[AcceptedPart, ...] = ()
     """Parts of which one may take the place of the part of its index."""
     finished: frozenset[int] | None = None

@@ -1,54 +1,96 @@
-"""The last step of a generation with a mesh: its parts fitted to that mesh."""
+"""The last step of a generation with a mesh: that mesh divided among the parts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from apg_core.geometry.parts.cleanup import Cleaned
+from apg_core.geometry.parts.partition import Partition
 from apg_core.pipeline.brief import Brief
-from apg_core.protocol.manifest import AcceptedPart
+from apg_core.pipeline.stages import FittedParts
+from apg_core.protocol.manifest import AcceptedPart, FailedRegion, PartitionEntry, PartitionShare
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.stage import Stage
 
 LEAST_ENCLOSED = 0.5
-"""Share of the parts' volume that the mesh must enclose, for them to be fitted to it."""
+"""Share of the parts' volume that the mesh must enclose, for it to be divided among them."""
 
 
-async def fit_to_mesh(
-    brief: Brief, parts: Sequence[AcceptedPart], mesh: TriangleMesh | None
-) -> tuple[tuple[AcceptedPart, ...], tuple[str, ...]]:
-    """The parts fitted to the normalised mesh, where there is one and the options ask for it; and warnings."""
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """The parts after fitting, and how they divide the mesh where they do."""
+
+    parts: tuple[AcceptedPart, ...]
+    warnings: tuple[str, ...] = ()
+    failed_regions: tuple[FailedRegion, ...] = ()
+    """Regions whose part has nothing of the mesh."""
+    partition: PartitionEntry | None = None
+
+
+async def fit_to_mesh(brief: Brief, parts: Sequence[AcceptedPart], mesh: TriangleMesh | None) -> Fitted:
+    """The normalised mesh divided among the parts, where there is one and the options ask for it."""
     if mesh is None or not parts or not brief.options.fit_to_mesh:
-        return tuple(parts), ()
+        return Fitted(tuple(parts))
     await brief.sink.stage(Stage.FIT)
-    # A region of a mask is one part, and there are no others.
-    room = 0 if brief.prompt.regions else max(brief.options.max_parts - len(parts), 0)
+    if brief.prompt.regions is None:
+        room = max(brief.options.max_parts - len(parts), 0)
+    else:
+        room = brief.options.further_parts if brief.options.mask_remainder else 0
     options = brief.options.model_copy(update={"further_parts": min(brief.options.further_parts, room)})
-    fitting = brief.stages.fit_parts([part.mesh for part in parts], mesh, options)
+    plain = TriangleMesh(mesh.vertices, mesh.faces)
+    fitting = brief.stages.fit_parts([part.mesh for part in parts], plain, options)
     fitted = await brief.clock(Stage.FIT, fitting)
-    if fitted.share < LEAST_ENCLOSED:
-        return tuple(parts), (
-            f"fit_to_mesh left the parts as they are: the mesh encloses {fitted.share:.0%} of their volume; "
-            "is its surface closed?",
-        )
-    if fitted.divided and not brief.prompt.regions:
-        return _divided(parts, fitted.parts), ()
-    # A part that is nowhere in the mesh stays what it is.
-    both = zip(parts, fitted.parts, strict=True)
-    return tuple(part if now.mesh.is_empty else _refitted(part, now) for part, now in both), ()
+    if fitted.share < LEAST_ENCLOSED or all(part.mesh.is_empty for part in fitted.parts):
+        found = f"the mesh encloses {fitted.share:.0%} of their volume; is its surface closed?"
+        return Fitted(tuple(parts), (f"fit_to_mesh left the parts as they are: {found}",))
+    return _divided(parts, fitted)
 
 
-def _divided(parts: Sequence[AcceptedPart], pieces: Sequence[Cleaned]) -> tuple[AcceptedPart, ...]:
+def _divided(parts: Sequence[AcceptedPart], fitted: FittedParts) -> Fitted:
     """What the mesh was divided into; new parts first take the places of parts that have nothing of it."""
-    both = enumerate(zip(parts, pieces, strict=False))
-    kept = {place: _refitted(part, now) for place, (part, now) in both if not now.mesh.is_empty}
-    for now in pieces[len(parts) :]:
-        place = next(i for i in range(len(pieces)) if i not in kept)
-        facts = parts[min(place, len(parts) - 1)].facts.model_copy(
-            update={"index": place, "overlap": 0.0, "notes": ("of the given mesh what no sampled part has", *now.notes)}
+    kept: dict[int, tuple[AcceptedPart, int]] = {}
+    gone = []
+    for row, (part, now) in enumerate(zip(parts, fitted.parts, strict=False)):
+        if now.mesh.is_empty:
+            gone.append(part)
+            continue
+        notes = ("fitted to the given mesh", *now.notes)
+        kept[part.facts.index] = (part.now(part.facts.model_copy(update={"notes": notes}), now.mesh), row)
+    further = zip(fitted.parts[len(parts) :], fitted.remainder, strict=True)
+    for row, (now, remainder) in enumerate(further, start=len(parts)):
+        index = next(i for i in range(len(kept) + 1) if i not in kept)
+        last = parts[min(index, len(parts) - 1)].facts
+        why = "of the given mesh what no sampled part has" if remainder else "apart from the rest of a part"
+        facts = last.model_copy(
+            update={
+                "index": index,
+                "label": None,
+                "further_labels": (),
+                "name": None,
+                "overlap": 0.0,
+                "remainder": remainder,
+                "notes": (why, *now.notes),
+            }
         )
-        kept[place] = AcceptedPart(facts, now.mesh)
-    return tuple(kept[place] for place in sorted(kept))
+        kept[index] = (AcceptedPart(facts, now.mesh), row)
+    places = sorted(kept)
+    return Fitted(
+        parts=tuple(kept[place][0] for place in places),
+        warnings=tuple(f"part {part.facts.index} has nothing of the given mesh, and is left out" for part in gone),
+        failed_regions=tuple(
+            FailedRegion(label=part.facts.label, attempts=part.facts.attempt + 1, reason="nothing of the given mesh")
+            for part in gone
+            if part.facts.label is not None
+        ),
+        partition=_entry(fitted.partition, {place: kept[place][1] for place in places}),
+    )
 
 
-def _refitted(part: AcceptedPart, now: Cleaned) -> AcceptedPart:
-    notes = ("fitted to the given mesh", *now.notes)
-    return part.now(part.facts.model_copy(update={"notes": notes}), now.mesh)
+def _entry(partition: Partition, rows: dict[int, int]) -> PartitionEntry:
+    return PartitionEntry(
+        exact=partition.exact,
+        unclaimed=partition.unclaimed,
+        doubly_claimed=partition.doubly_claimed,
+        parts=tuple(
+            PartitionShare(index=index, share=partition.shares[row], doubly_claimed=partition.shared[row])
+            for index, row in rows.items()
+        ),
+    )

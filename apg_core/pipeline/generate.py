@@ -63,18 +63,19 @@ async def generate(brief: Brief, resume: Resume | None = None) -> Ending:
         failed=resume.failed_regions,
     )
     sampled = await make_parts(brief, session, seen, whole, resume.parts)
-    parts, fit_warnings = await fit_to_mesh(brief, sampled, whole.mesh)
+    fitted = await fit_to_mesh(brief, sampled, whole.mesh)
     assert session.stop_reason is not None
     return Ending(
-        parts=parts,
-        failed_regions=session.failed_regions,
+        parts=fitted.parts,
+        failed_regions=session.failed_regions + fitted.failed_regions,
         stop_reason=session.stop_reason,
         whole=whole.latent,
         whole_mesh=await whole_mesh(brief, whole),
         placement=whole.placement,
         prepared=seen.prepared,
-        warnings=seen.warnings + _option_warnings(brief) + fit_warnings,
+        warnings=seen.warnings + _option_warnings(brief) + fitted.warnings,
         timings={stage.value: seconds for stage, seconds in brief.clock.seconds.items()},
+        partition=fitted.partition,
     )
 
 

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from apg_core.geometry.dressing import dress, own_colour
 from apg_core.geometry.normalise import normalise
 from apg_core.geometry.picture.colours import Colour
+from apg_core.geometry.projection import picture_looks
 from apg_core.pipeline.ending import Ending
 from apg_core.protocol.appearance import Appearance, Material, linear_rgba
 from apg_core.protocol.manifest import AcceptedPart
 from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import Prompt
 
-PALETTE, INPUT = "palette", "input"
+PALETTE, INPUT, PICTURE = "palette", "input", "picture"
 Looks = Mapping[str, Appearance]
 """Of one part, by name; the first is the one that is shown."""
 
@@ -23,6 +24,10 @@ def part_looks(
     colour_of = {part.facts.index: colour for part, colour in zip(ending.parts, colours, strict=True)}
     parts = (*ending.parts, *ending.candidates)
     own = {part.facts.file: palette_look(part, colour_of[part.facts.index]) for part in parts}
+    if options.appearance == "picture" and ending.prepared is not None and ending.parts:
+        pictured = picture_looks([part.mesh for part in ending.parts], ending.prepared) or []
+        both = zip(ending.parts, pictured, strict=bool(pictured))
+        return own | {part.facts.file: {PICTURE: look, **own[part.facts.file]} for part, look in both}
     look = given_look(prompt, options)
     if prompt.mesh is None or look is None:
         return own
@@ -43,6 +48,8 @@ def given_look(prompt: Prompt, options: GenerationOptions) -> Appearance | None:
 
 def look_warnings(prompt: Prompt, options: GenerationOptions) -> tuple[str, ...]:
     """What of the given mesh's looks the parts do not have."""
+    if options.appearance == "picture" and prompt.image is None:
+        return ("appearance 'picture' has no effect without an image; the parts have colours of their own",)
     if options.appearance != "input" or prompt.mesh is None or prompt.mesh.look is None:
         return ()
     return tuple(f"appearance of the given mesh: {note}" for note in prompt.mesh.look.notes)

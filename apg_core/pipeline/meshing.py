@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from apg_core.geometry.band.lattice import Grid, NarrowBand
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.isosurface import extract_surface
-from apg_core.geometry.parts.cleanup import Cleaned, clean_part
-from apg_core.geometry.parts.fitting import fit_parts
+from apg_core.geometry.parts.cleanup import Cleaned, clean_part, simplified
+from apg_core.geometry.parts.fitting import Fitting, fit_parts
 from apg_core.geometry.parts.merging import merge
 from apg_core.geometry.parts.overlap import SurfaceCells, overlap
-from apg_core.geometry.parts.pieces import SURE, agreement, group_pieces
 from apg_core.geometry.surface import Surface, SurfaceSampling, sample_surface, zero_surface
 from apg_core.pipeline.stages import CleanedPart, FittedParts
 from apg_core.protocol.mesh import TriangleMesh
@@ -48,11 +47,12 @@ class MeshWorker:
         return merge(parts)
 
     def fit(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
-        """The parts cut to the given mesh and grown into its gaps, or the mesh divided among them; cleaned up again."""
-        if options.fit_at_edges and agreement(parts, given) < SURE:
-            divided = group_pieces(parts, given, further=options.further_parts)
-            if divided is not None:
-                return FittedParts(tuple(clean_part(mesh, options) for mesh in divided), 1.0, divided=True)
-        fitted = fit_parts(parts, given, Grid(options.grid_size))
-        cleaned = tuple(clean_part(self.extract(band, options), options) for band in fitted.bands)
-        return FittedParts(cleaned, fitted.share)
+        """The given mesh divided among the parts, and those of further ones that none of them has."""
+        fitting = Fitting(Grid(options.grid_size), at_edges=options.fit_at_edges, further=options.further_parts)
+        fitted = fit_parts(parts, given, fitting)
+        return FittedParts(
+            parts=tuple(simplified(mesh, options) for mesh in fitted.meshes),
+            share=fitted.enclosed,
+            remainder=fitted.remainder,
+            partition=fitted.partition,
+        )

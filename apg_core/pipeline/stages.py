@@ -13,6 +13,7 @@ import numpy as np
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
+from apg_core.geometry.parts.partition import Partition
 from apg_core.geometry.surface import Surface
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.mesh import TriangleMesh
@@ -80,12 +81,14 @@ class CleanedPart:
 
 @dataclass(frozen=True, eq=False)
 class FittedParts:
-    """Parts after they were fitted to a mesh, and the share of their volume that it enclosed before."""
+    """A mesh divided among parts: empty are those that have none of it, those past the given ones are new."""
 
     parts: tuple[Cleaned, ...]
     share: float
-    divided: bool = False
-    """Whether the parts are the mesh itself, divided: an empty one has none of it, and those past the given are new."""
+    """Of the volume of the parts as they were, how much the mesh encloses."""
+    remainder: tuple[bool, ...]
+    """Of each new part, whether no given one had claimed what it has."""
+    partition: Partition
 
 
 class Stages(Protocol):
@@ -140,7 +143,7 @@ class Stages(Protocol):
     def fit_parts(
         self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions
     ) -> Awaitable[FittedParts]:
-        """Cut off what sticks out of the given mesh, fill what no part has, and clean up again."""
+        """Divide the given mesh among the parts."""
         ...
 
 

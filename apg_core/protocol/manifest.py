@@ -63,6 +63,8 @@ class PartFacts(BaseModel):
     """Of its files where they have no other, sRGB and alpha; None is the colour of its place among the parts."""
     candidate: int | None = None
     """Number of the candidate, where it is one of those for the part of this index."""
+    remainder: bool = False
+    """Whether it is what no sampled part had of the given mesh."""
     further_labels: tuple[int, ...] = ()
     """Mask labels of parts that were merged into it, or of the part that it was split from."""
 
@@ -157,6 +159,32 @@ class PlacementEntry(BaseModel):
     up: Axis = "y"
 
 
+class PartitionShare(BaseModel):
+    """What one part has of the given mesh's solid."""
+
+    model_config = ConfigDict(frozen=True)
+
+    index: int
+    share: float
+    """Of the solid's volume."""
+    doubly_claimed: float
+    """Share of the part's own volume that other parts have, too."""
+
+
+class PartitionEntry(BaseModel):
+    """How the parts divide the solid that the given mesh encloses, measured when they were fitted to it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    exact: bool
+    """Whether the mesh is closed, and the parts have its own surface; otherwise some of that is a copy."""
+    unclaimed: float
+    """Share of the solid's volume that is in no part."""
+    doubly_claimed: float
+    """Share of the solid's volume that is in more than one part."""
+    parts: tuple[PartitionShare, ...]
+
+
 class Manifest(BaseModel):
     """The record of one generation: enough to run it again and to know what came out."""
 
@@ -182,6 +210,8 @@ class Manifest(BaseModel):
     """The input mesh's own frame, where there was one; figures of parts are in the normalised frame."""
     timings: dict[str, float]
     """Seconds spent in each stage."""
+    partition: PartitionEntry | None = None
+    """Where the parts were fitted to the given mesh."""
     candidates: tuple[PartEntry, ...] = ()
     """Parts that may take the place of the part of their index (docs/edits.md)."""
     parent: ParentEntry | None = None

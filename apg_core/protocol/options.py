@@ -162,14 +162,20 @@ class CleanupOptions(_Options):
     floater_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
     """Share of a part's area below which a component of it is a floater."""
     fit_to_mesh: bool = False
-    """Where a mesh is given: at the end, fit the parts to it. What sticks out is cut off, and what no part has goes to
-    the nearest."""
+    """Where a mesh is given: at the end, divide it among the parts, so that each point of its solid is in exactly one.
+    Where the mesh is closed, they have its own surface."""
     fit_at_edges: bool = False
-    """With `fit_to_mesh`, where the mesh is closed and the sampled parts are far from making it up: cut the mesh at its
-    own hollow edges instead, and give each piece to the part that it lies in most."""
+    """With `fit_to_mesh`: cut the mesh at its own hollow edges where it has some, and not only where sampled parts end.
+    Where these are far from making up the mesh, hollow edges alone count."""
     further_parts: Annotated[int, Field(ge=0, le=1000)] = 8
-    """With `fit_at_edges`: parts that may be added, up to `max_parts`, for what no part has; 0 gives that to its
-    neighbours."""
+    """With `fit_to_mesh` and no mask: parts that may be added, up to `max_parts`, for lumps of at least 2 % of the
+    volume that no part has, or that are apart from the rest of theirs; 0 gives them to their neighbours."""
+    mask_remainder: bool = False
+    """With `fit_to_mesh` and a mask: what no region's part has does not go to the nearest, but becomes parts of its
+    own, as `further_parts` says without a mask."""
+    simplify_fitted: bool = False
+    """Simplify fitted parts to `simplify_faces`, too: they no longer have the mesh's own surface then, and no longer
+    meet exactly."""
     smooth_iters: Annotated[int, Field(ge=0, le=1000)] = 0
     """Taubin smoothing steps at the end."""
     scene_cleanup: bool = False
@@ -185,6 +191,9 @@ class InputOptions(_Options):
 
     remove_background: bool = True
     """Remove the background of an image that has no transparency of its own."""
+    clean_input: bool = False
+    """Remove of the given mesh what can be seen from nowhere outside: inner shells, and what lies within other solids
+    of it."""
     input_up: Axis = "y"
     """Axis of the given mesh that points up: `y`, or `z` as in most STL, 3MF and CAD files."""
 
@@ -198,9 +207,10 @@ class OutputOptions(_Options):
     """Also decode the whole object and write it as `whole.glb`."""
     preview: bool = True
     """Also write a picture of the parts."""
-    appearance: Literal["input", "palette"] = "input"
+    appearance: Literal["input", "palette", "picture"] = "input"
     """How the parts look: `input` as the given mesh does, with its textures and colours, where it has any; `palette`
-    each in a colour of its own. With `input`, the combined GLB has both to choose from."""
+    each in a colour of its own; `picture` as the image shows them, and where it does not, as beside that. With `input`,
+    the combined GLB has the palette too, to choose from."""
     save_latents: bool = True
     """Also leave what edits need: the whole object's latent and the parts as they were sampled."""
     formats: Annotated[str, BeforeValidator(format_list)] = "glb"

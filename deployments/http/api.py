@@ -1,5 +1,6 @@
 """The application: routes, failures, request ids, and a description that is true."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from deployments.http.description import completed
 from deployments.http.request_ids import RequestIds
 from deployments.http.service import Service
 from deployments.http.studio import add_studio
+from deployments.uploads import remove_strays
 
 _DESCRIPTION = (
     "Give one object as an image, a mesh, an indexed part mask or a mix of these; get its parts as meshes, one after "
@@ -25,6 +27,7 @@ def build_api(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(remove_strays)
         async with service.desk.decoder:
             yield
 

@@ -23,8 +23,7 @@ class RequestIds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
-        request_id = given if _WELL_FORMED.fullmatch(given) else uuid4().hex
+        request_id = request_id_in(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
@@ -33,6 +32,12 @@ class RequestIds:
             await send(message)
 
         await self._app(scope, receive, send_with_id)
+
+
+def request_id_in(headers: Headers) -> str:
+    """The id that a request brings, or a new one where it brings none that is well formed."""
+    given = headers.get(HEADER, "")
+    return given if _WELL_FORMED.fullmatch(given) else uuid4().hex
 
 
 def request_id_of(request: HTTPConnection) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 
 from deployments.errors import StoreError
 from deployments.running.runner import JobRunner
+from deployments.running.tidying import Tidying
 from deployments.stores.jobs.leases import LeaseState
 from deployments.stores.jobs.records import Lease
 from deployments.stores.opening import Stores
@@ -25,9 +26,8 @@ class JobWorker:
     """Runs up to `concurrent_jobs` jobs at a time; several workers share the queue."""
 
     def __init__(self, stores: Stores, runner: JobRunner, *, concurrent_jobs: int) -> None:
-        self._artifacts = stores.artifacts
         self._leases = stores.leases
-        self._retention = stores.retention
+        self._tidying = Tidying(stores)
         self._renew_seconds = stores.settings.lease_seconds / RENEWALS_PER_LEASE
         self._runner = runner
         self._concurrent_jobs = concurrent_jobs
@@ -96,11 +96,7 @@ class JobWorker:
         self._running[lease].cancel()
 
     async def _tidy_stores(self) -> None:
-        await asyncio.to_thread(self._retention.settle)
-        await asyncio.to_thread(self._retention.drop_old)
-        for job_id in await asyncio.to_thread(self._retention.due):
-            await asyncio.to_thread(self._artifacts.remove_job, job_id)
-            await asyncio.to_thread(self._retention.forget, job_id)
+        await asyncio.to_thread(self._tidying.tidy)
 
 
 async def _again_and_again(work: Callable[[], Awaitable[None]], seconds: float) -> None:

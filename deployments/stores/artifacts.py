@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -92,13 +92,35 @@ class ArtifactStore:
             raise StoreError(f"{artifact.name} cannot be read now; try again") from error
         return _chunks(source, length)
 
-    def remove_job(self, job_id: str) -> None:
-        """Remove every file of a job, finished or not; nothing happens where there is none."""
+    def remove_job(self, job_id: str, *, keep: Collection[str] = ()) -> None:
+        """Remove every file of a job, finished or not, but those with keys to keep; it may have none."""
         try:
             with contextlib.suppress(FileNotFoundError):
-                self._files.delete_dir(job_id)
+                if not keep:
+                    self._files.delete_dir(job_id)
+                    return
+                inside = FileSelector(job_id, recursive=True, allow_not_found=True)
+                for found in self._files.get_file_info(inside):
+                    if found.type is FileType.File and found.path not in keep:
+                        self._files.delete_file(found.path)
         except OSError as error:
             raise StoreError(f"artifacts of job {job_id} cannot be removed now") from error
+
+    def jobs(self) -> list[str]:
+        """Ids of all jobs that have files here."""
+        try:
+            found = self._files.get_file_info(FileSelector("", recursive=False))
+        except OSError as error:
+            raise StoreError("the artifact store cannot be listed") from error
+        return [one.base_name for one in found if one.type is FileType.Directory]
+
+    def last_written(self, job_id: str) -> float:
+        """When the newest file of a job was written; 0 where it has none."""
+        try:
+            found = self._files.get_file_info(FileSelector(job_id, recursive=True, allow_not_found=True))
+        except OSError as error:
+            raise StoreError("the artifact store cannot be listed") from error
+        return max((one.mtime.timestamp() for one in found if one.mtime is not None), default=0.0)
 
     def ping(self) -> None:
         """Raise `StoreError` unless the store answers."""

@@ -111,7 +111,7 @@ def test_a_zip_of_a_gltf_and_its_buffers_is_read(folder: str, tmp_path: Path) ->
 
 def test_a_gltf_is_packed_with_its_buffers_always_into_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(BUFFER)
-    first, second = (packed(triangle_gltf("a.bin"), Folder(tmp_path)) for _ in range(2))
+    first, second = (packed(triangle_gltf("a.bin"), ".gltf", Folder(tmp_path)) for _ in range(2))
     assert first == second
     assert (read_mesh(first).vertices == read_mesh(triangle_gltf()).vertices).all()
 

@@ -16,8 +16,9 @@ from apg_core.geometry.files import write_model
 from apg_core.geometry.files.model import FilePart, Model
 from apg_core.geometry.texels import corner_colours
 from apg_core.inputs import InputLimits
+from apg_core.inputs.beside import Folder, packed
 from apg_core.inputs.mesh import read_mesh
-from apg_core.inputs.prompt import read_prompt
+from apg_core.inputs.prompt import input_entries, read_prompt
 from apg_core.protocol.appearance import Appearance, Material, linear
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -118,6 +119,15 @@ def test_texture_places_that_there_are_not_are_left_out(tmp_path: Path) -> None:
     assert damaged is not None
     assert "damaged" in damaged.notes[0]
     assert not damaged.textured
+
+
+def test_what_is_beside_goes_into_one_zip_and_into_the_hash(tmp_path: Path) -> None:
+    path = put(written("obj", textured_table()), tmp_path)
+    zipped = packed(path.read_bytes(), ".obj", Folder(tmp_path))
+    assert_looks_alike(textured_table(), read_mesh(zipped), within=0.004)
+    before = input_entries({"mesh": path})["mesh"].sha256
+    (tmp_path / "thing.mtl").write_bytes((tmp_path / "thing.mtl").read_bytes().replace(b"Kd 1", b"Kd 0"))
+    assert input_entries({"mesh": path})["mesh"].sha256 != before
 
 
 def test_a_zip_of_two_objects_is_refused() -> None:

@@ -302,7 +302,7 @@ def test_a_large_picture_is_reduced_by_a_whole_number_to_the_mean_of_its_pixels(
     expected = pixels[:39].reshape(13, 3, 3000, 3, 3).mean(axis=(1, 3))
     for found in (read_image(content.getvalue()), check_image(pixels, InputLimits())):
         assert found.shape == (14, 3000, 3)  # the last row has one row of pixels to it
-        assert np.abs(found[:13] - expected).max() <= 0.5 + 1e-9
+        assert np.abs(found[:13] - expected).max() < 0.6
 
 
 def test_a_large_jpeg_is_decoded_small_and_looks_the_same() -> None:

@@ -6,8 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apg_core.geometry.parts.fitting import REACH
-from apg_core.pipeline.local import Pipeline, generate_from_image, generate_from_mesh, load_pipeline
+from apg_core.pipeline.local import (
+    Pipeline,
+    generate_from_image,
+    generate_from_image_and_mask,
+    generate_from_mesh,
+    load_pipeline,
+)
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions, MeshOptions
 from tests.support.latents import from_latents, latent_of
@@ -41,11 +46,38 @@ def made_of_a_ball(tiny: Pipeline, radius: float, options: GenerationOptions, gi
     return made.parts[0].mesh
 
 
-def test_a_part_becomes_the_mesh_within_its_reach(tiny: Pipeline) -> None:
-    near = made_of_a_ball(tiny, 0.9, QUIET, ball(1.0, subdivisions=5))
-    assert radii(near) == pytest.approx(1.0, abs=0.005)
-    far = made_of_a_ball(tiny, 0.6, QUIET, ball(1.0, subdivisions=5))
-    assert radii(far).mean() == pytest.approx(0.6 + REACH, abs=0.03)
+def test_a_part_becomes_the_mesh(tiny: Pipeline) -> None:
+    assert radii(made_of_a_ball(tiny, 0.6, QUIET, ball(1.0, subdivisions=5))) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_manifest_tells_how_the_parts_divide_the_mesh(tiny: Pipeline) -> None:
+    latents = [latent_of(tiny, ball(0.4, (x, 0, 0))) for x in (-0.5, 0.5)]
+    options = QUIET.model_copy(update={"max_parts": 2, "further_parts": 0})
+    made = generate_from_mesh(from_latents(tiny, *latents), block((2, 1, 1)), options=options)
+    partition = made.manifest.partition
+    assert partition is not None
+    assert partition.exact
+    assert partition.unclaimed < 1e-6
+    assert partition.doubly_claimed < 1e-6
+    assert [part.index for part in partition.parts] == [0, 1]
+    assert sum(part.share for part in partition.parts) == pytest.approx(1, abs=1e-6)
+    assert [part.share for part in partition.parts] == pytest.approx([0.5, 0.5], abs=0.05)
+    assert [part.mesh.volume / 2 for part in made.manifest.parts] == pytest.approx(
+        [part.share for part in partition.parts], abs=1e-5
+    )
+
+
+def test_a_region_whose_part_has_nothing_of_the_mesh_has_failed(tiny: Pipeline) -> None:
+    latents = [latent_of(tiny, ball(0.5, (-0.3, 0, 0))), latent_of(tiny, ball(0.15, (0.8, 0.8, 0.8)))]
+    picture = np.full((64, 64, 3), 255, np.uint8)
+    picture[16:48, 20:44] = (200, 40, 40)
+    mask = np.zeros((64, 64), np.int32)
+    mask[16:32, 20:44], mask[32:48, 20:44] = 2, 1
+    made = generate_from_image_and_mask(from_latents(tiny, *latents), picture, mask, block((2, 1, 1)), options=QUIET)
+    assert [part.facts.label for part in made.parts] == [1]
+    (failed,) = made.manifest.failed_regions
+    assert failed.label == 2
+    assert any("part 1 has nothing of the given mesh" in warning for warning in made.manifest.warnings)
 
 
 def test_without_the_option_a_part_is_what_was_sampled(tiny: Pipeline) -> None:
@@ -67,18 +99,6 @@ def test_a_mesh_with_no_inside_leaves_the_parts_and_says_so(tiny: Pipeline) -> N
     assert loose.manifest.warnings == ()
 
 
-def test_a_part_that_is_nowhere_in_the_mesh_stays(tiny: Pipeline) -> None:
-    latents = [latent_of(tiny, ball(0.5, (-0.3, 0, 0))), latent_of(tiny, ball(0.15, (0.8, 0.8, 0.8)))]
-    fitted, loose = (
-        generate_from_mesh(
-            from_latents(tiny, *latents), block((2, 1, 1)), options=chosen.model_copy(update={"max_parts": 2})
-        ).parts
-        for chosen in (QUIET, LOOSE)
-    )
-    np.testing.assert_array_equal(fitted[1].mesh.vertices, loose[1].mesh.vertices)
-    assert fitted[0].mesh.vertices.shape != loose[0].mesh.vertices.shape
-
-
 def test_a_picture_alone_is_nothing_to_fit_to(tiny: Pipeline) -> None:
     picture = np.full((64, 64, 3), 255, np.uint8)
     picture[16:48, 20:44] = (200, 40, 40)
@@ -87,11 +107,14 @@ def test_a_picture_alone_is_nothing_to_fit_to(tiny: Pipeline) -> None:
         np.testing.assert_array_equal(one.mesh.vertices, other.mesh.vertices)
 
 
-def test_fitted_parts_are_cleaned_up_too(tiny: Pipeline) -> None:
-    options = MeshOptions(grid_size=64, simplify_faces=400)
-    fitting = asyncio.run(tiny.stages.fit_parts([ball(0.5)], ball(0.55, subdivisions=5), options))
+def test_fitted_parts_are_simplified_only_where_that_is_asked_for(tiny: Pipeline) -> None:
+    options = MeshOptions(grid_size=64, simplify_faces=400, further_parts=0)
+    given = ball(0.55, subdivisions=5)
+    fitting = asyncio.run(tiny.stages.fit_parts([ball(0.5)], given, options))
     assert fitting.share == 1
-    (part,) = fitting.parts
+    assert len(fitting.parts[0].mesh.faces) == len(given.faces)
+    simpler = options.model_copy(update={"simplify_fitted": True})
+    (part,) = asyncio.run(tiny.stages.fit_parts([ball(0.5)], given, simpler)).parts
     assert len(part.mesh.faces) <= 420
     assert part.notes[0].startswith("simplified from")
     assert radii(part.mesh) == pytest.approx(0.55, abs=0.02)
@@ -104,6 +127,7 @@ def test_at_edges_the_parts_are_the_mesh_and_what_no_part_has_is_one_more(tiny: 
     options = QUIET.model_copy(update={"fit_at_edges": True, "max_parts": 2})
     parts = generate_from_mesh(made, apart, options=options).parts
     assert [part.facts.index for part in parts] == [0, 1]
+    assert [part.facts.remainder for part in parts] == [False, True]
     assert parts[1].facts.notes[0].startswith("of the given mesh what no sampled part has")
     joined = TriangleMesh.joined([part.mesh for part in parts])
     np.testing.assert_allclose(joined.bounds, [[-1, -0.4, -0.4], [1, 0.4, 0.4]], atol=0.01)

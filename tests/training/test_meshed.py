@@ -5,7 +5,7 @@ import pytest
 import torch
 import trimesh
 
-from apg_core.geometry.parts.pieces import solid_of
+from apg_core.geometry.parts.solids import solid_of
 from apg_core.protocol.mesh import TriangleMesh
 from tests.support.objects import ball, block
 from training.baselines import BASELINES

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from manifold3d import Manifold, OpType
 
-from apg_core.geometry.parts.pieces import mesh_of
+from apg_core.geometry.parts.solids import mesh_of
 from apg_core.protocol.mesh import TriangleMesh
 from training.objects.solids import (
     Point,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from manifold3d import Manifold, OpType
 
-from apg_core.geometry.parts.pieces import mesh_of, solid_of
+from apg_core.geometry.parts.solids import mesh_of, solid_of
 from apg_core.protocol.mesh import TriangleMesh
 
 

@@ -42,6 +42,14 @@ def clean_part(mesh: TriangleMesh, options: CleanupOptions) -> Cleaned:
     return Cleaned(without, tuple(notes))
 
 
+def simplified(mesh: TriangleMesh, options: CleanupOptions) -> Cleaned:
+    """A fitted part: as it was cut, unless `simplify_fitted` asks for fewer faces. Nothing is dropped."""
+    if not (options.postprocess and options.simplify_fitted and 0 < options.simplify_faces < len(mesh.faces)):
+        return Cleaned(mesh, ())
+    reduced, note = simplify(mesh, options.simplify_faces, aggressiveness=options.simplify_aggressiveness)
+    return Cleaned(reduced, (note,))
+
+
 def drop_floaters(mesh: TriangleMesh, share: float) -> TriangleMesh:
     """The mesh without connected components under this share of its area; the largest one always stays."""
     labels = face_components(mesh)

@@ -1,0 +1,81 @@
+"""How well parts tile the solid that they were cut from, measured on the meshes as they are written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from manifold3d import Error, Manifold, Mesh
+
+from apg_core.geometry.parts.solids import GivenSolid
+from apg_core.protocol.mesh import TriangleMesh
+
+HAIR = 5e-7
+"""Edges shorter than this are collapsed before coordinates are rounded to float32, where they would have no length."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Volumes as shares: of the solid for the whole, of the part for what it shares with others."""
+
+    exact: bool
+    """Whether the outer surface is the given one, and no copy."""
+    unclaimed: float
+    """Share of the solid that is in no part."""
+    doubly_claimed: float
+    """Share of the solid that is in more than one part."""
+    shares: tuple[float, ...] = ()
+    """Of each part, its share of the solid."""
+    shared: tuple[float, ...] = ()
+    """Of each part, the share of it that is in others, too."""
+
+    @classmethod
+    def nothing(cls) -> "Partition":
+        """Of no solid at all."""
+        return cls(exact=False, unclaimed=0.0, doubly_claimed=0.0)
+
+
+def written(solid: GivenSolid, body: Manifold) -> TriangleMesh:
+    """A part of the solid as it is written, in float32; a closed surface stays one."""
+    mesh = solid.surface(body.simplify(HAIR))
+    assert mesh.source is not None
+    rounded = TriangleMesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), mesh.source.astype(np.int32))
+    vertices, inverse = np.unique(rounded.vertices, axis=0, return_inverse=True)
+    if len(vertices) == len(rounded.vertices):
+        return rounded
+    faces = inverse.reshape(-1)[rounded.faces].astype(np.int32)
+    kept = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
+    welded = TriangleMesh(vertices, faces[kept], mesh.source[kept].astype(np.int32))
+    return welded if _accepted(welded) else rounded
+
+
+def measured(meshes: Sequence[TriangleMesh], solid: GivenSolid) -> Partition:
+    """How these parts tile the solid; what two of them share is measured as their intersection."""
+    volume = solid.body.volume()
+    bodies = [Manifold() if mesh.is_empty else _body(mesh) for mesh in meshes]
+    volumes = np.array([body.volume() for body in bodies])
+    shared = np.zeros((len(bodies), len(bodies)))
+    boxes = [np.array(body.bounding_box()).reshape(2, 3) for body in bodies]
+    for one, body in enumerate(bodies):
+        for other in range(one):
+            meet = (boxes[one][0] <= boxes[other][1]).all() and (boxes[other][0] <= boxes[one][1]).all()
+            if meet and volumes[one] > 0 and volumes[other] > 0:
+                shared[one, other] = shared[other, one] = max((body ^ bodies[other]).volume(), 0.0)
+    doubly = shared.sum() / 2
+    return Partition(
+        exact=solid.exact,
+        unclaimed=max(volume - volumes.sum() + doubly, 0.0) / volume,
+        doubly_claimed=doubly / volume,
+        shares=tuple((volumes / volume).tolist()),
+        shared=tuple((shared.sum(axis=1) / np.maximum(volumes, 1e-12)).tolist()),
+    )
+
+
+def _accepted(mesh: TriangleMesh) -> bool:
+    """Whether each edge has two faces, and the mesh is a solid."""
+    edges = np.sort(mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    _, faces = np.unique(edges, axis=0, return_counts=True)
+    return bool((faces == 2).all() and _body(mesh).status() == Error.NoError)
+
+
+def _body(mesh: TriangleMesh) -> Manifold:
+    return Manifold(Mesh(mesh.vertices, mesh.faces.astype(np.uint32)))

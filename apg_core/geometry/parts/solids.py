@@ -1,0 +1,210 @@
+"""The given mesh as a solid that can be cut: its own faces where it is closed, a surface of the lattice where not.
+
+Every face of a solid knows which given face it lies in, through all cuts (`TriangleMesh.source`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import igl
+import numpy as np
+from jaxtyping import Float, Int
+from manifold3d import Error, Manifold, Mesh64, OpType
+
+from apg_core.geometry.band.lattice import CORNERS, Box, Grid, NarrowBand, distinct
+from apg_core.geometry.isosurface import extract_surface
+from apg_core.geometry.parts.cleanup import face_components
+from apg_core.geometry.solid import enclosed, nearest_face
+from apg_core.protocol.mesh import TriangleMesh
+
+WITHIN = 0.5
+"""Winding number from which a place is inside."""
+FELT = 64
+"""Corners of a shell that say whether it lies within another."""
+
+
+@dataclass(frozen=True, eq=False)
+class GivenSolid:
+    """A given mesh as a solid: what it encloses, once, with outward faces."""
+
+    body: Manifold
+    original: int
+    """The number by which the library knows faces that are the given mesh's."""
+    exact: bool
+    """Whether the surface is the given one; otherwise some of it is a copy on the lattice."""
+
+    def surface(self, body: Manifold) -> TriangleMesh:
+        """The surface of something that was cut from this solid, in float64; its faces know their given ones."""
+        return surface_of(body, self.original)
+
+
+def solid_of(mesh: TriangleMesh) -> Manifold | None:
+    """The mesh as a solid with outward faces, corners at one place made one; None where it is not closed."""
+    welded = _welded(mesh)
+    faces = welded.faces if _volume(welded) >= 0 else welded.faces[:, ::-1]
+    return _closed(TriangleMesh(welded.vertices, faces, welded.source), Manifold.reserve_ids(1))
+
+
+def mesh_of(solid: Manifold) -> TriangleMesh:
+    """The surface of a solid, in float64."""
+    mesh = solid.to_mesh64()
+    return TriangleMesh(np.array(mesh.vert_properties)[:, :3], np.array(mesh.tri_verts).astype(np.int64))
+
+
+def surface_of(solid: Manifold, original: int) -> TriangleMesh:
+    """The surface of a solid, in float64, with the sources of the faces that are of this original."""
+    mesh = solid.to_mesh64()
+    source = np.full(len(mesh.tri_verts), -1)
+    starts = (np.array(mesh.run_index) // 3).astype(int)
+    for run, start, end in zip(mesh.run_original_id, starts, starts[1:], strict=False):
+        if run == original:
+            source[start:end] = np.array(mesh.face_id)[start:end]
+    return TriangleMesh(np.array(mesh.vert_properties)[:, :3], np.array(mesh.tri_verts).astype(np.int64), source)
+
+
+def given_solid(mesh: TriangleMesh, grid: Grid) -> GivenSolid | None:
+    """What a mesh encloses, as a solid; None where that is nothing.
+
+    Closed shells are taken as they are: turned outwards, united where they overlap, hollow where one lies inside out
+    within another. What is not closed is copied on the lattice, where its winding number is above one half.
+    """
+    original = Manifold.reserve_ids(1)
+    shells = list(_shells(_welded(mesh)))
+    closed = [_closed(shell, original) for shell in shells]
+    open_shells = [shell for shell, solid in zip(shells, closed, strict=True) if solid is None]
+    body = _united([solid for solid in closed if solid is not None])
+    if open_shells:
+        copied = lattice_solid(TriangleMesh.joined(open_shells), grid, original)
+        if copied is not None:
+            body = body + copied
+    if body.is_empty() or body.volume() <= 0:
+        return None
+    return GivenSolid(body, original, exact=not open_shells)
+
+
+def lattice_solid(mesh: TriangleMesh, grid: Grid, original: int) -> Manifold | None:
+    """What a mesh winds around, copied on the lattice; each face's source is that of the given face nearest to it."""
+    inside = enclosed(mesh, grid)
+    for axis in range(3):
+        np.moveaxis(inside, axis, 0)[[0, -1]] = False  # the surface ends within the cube
+    flat = inside.reshape(-1)
+    cells = crossed_cells(inside, grid)
+    if len(cells) == 0:
+        return None
+    corners = distinct(cells[:, None] + CORNERS @ grid.strides)
+    distance, _ = nearest_face(mesh, grid.positions(corners))
+    field = np.where(flat[corners], 1, -1) * np.maximum(distance, 1e-3 * grid.spacing)
+    band = NarrowBand(grid, cells, corners, field.astype(np.float32), len(corners), Box.of(grid))
+    surface = extract_surface(band, backend="libigl")
+    middle = surface.vertices[surface.faces].mean(axis=1)
+    nearest = nearest_face(mesh, middle)[1]
+    source = nearest if mesh.source is None else mesh.source[nearest]
+    return _closed(TriangleMesh(surface.vertices.astype(np.float64), surface.faces, source), original)
+
+
+def crossed_cells(inside: np.ndarray, grid: Grid) -> Int[np.ndarray, " K"]:
+    """Cells with corners both in and out, as sorted numbers."""
+    some, every = inside, inside
+    for axis in range(3):
+        first, second = np.moveaxis(some, axis, 0), np.moveaxis(every, axis, 0)
+        some = np.moveaxis(first[:-1] | first[1:], 0, axis)
+        every = np.moveaxis(second[:-1] & second[1:], 0, axis)
+    return np.sort(grid.number(np.argwhere(some & ~every)))
+
+
+def _welded(mesh: TriangleMesh) -> TriangleMesh:
+    """Corners at one place made one, in float64; faces without area by that are gone, the others know their number."""
+    vertices, inverse = np.unique(mesh.vertices.astype(np.float64), axis=0, return_inverse=True)
+    faces = inverse.reshape(-1)[mesh.faces]
+    kept = np.flatnonzero((faces != np.roll(faces, 1, axis=1)).all(axis=1))
+    return TriangleMesh(vertices, faces[kept], kept)
+
+
+def _shells(mesh: TriangleMesh) -> Iterator[TriangleMesh]:
+    """The connected surfaces of a mesh, faces of each turned the same way where they were not."""
+    label = face_components(mesh)
+    order = np.argsort(label, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
+        used, faces = np.unique(mesh.faces[rows], return_inverse=True)
+        source = None if mesh.source is None else mesh.source[rows]
+        yield TriangleMesh(mesh.vertices[used], faces.reshape(-1, 3), source)
+
+
+def _closed(mesh: TriangleMesh, original: int) -> Manifold | None:
+    """The shell as a solid, which may be inside out; None where it is not closed."""
+    for faces in (mesh.faces, None):
+        turned = igl.bfs_orient(mesh.faces.astype(np.int64))[0].astype(np.int64) if faces is None else faces
+        solid = _solid(mesh.vertices, turned, mesh.source, original)
+        if solid.status() == Error.NoError and not solid.is_empty():
+            return solid
+    return None
+
+
+def _solid(
+    vertices: Float[np.ndarray, "V 3"],
+    faces: Int[np.ndarray, "F 3"],
+    source: Int[np.ndarray, " F"] | None,
+    original: int,
+) -> Manifold:
+    source = np.arange(len(faces)) if source is None else source
+    return Manifold(
+        Mesh64(
+            np.ascontiguousarray(vertices, np.float64),
+            np.ascontiguousarray(faces).astype(np.uint64),
+            run_index=np.array([0, 3 * len(faces)], np.uint64),
+            run_original_id=np.array([original], np.uint32),
+            face_id=np.ascontiguousarray(source).astype(np.uint64),
+        )
+    )
+
+
+def _united(solids: Sequence[Manifold]) -> Manifold:
+    """All shells as one solid: hollow where a shell that is inside out lies within another."""
+    if not solids:
+        return Manifold()
+    volumes = np.array([solid.volume() for solid in solids])
+    outwards = np.sign(volumes[np.abs(volumes).argmax()])
+    turned = [solid if outwards >= 0 else inside_out(solid) for solid in solids]
+    volumes = volumes * (outwards or 1)
+    full = [solid for solid, volume in zip(turned, volumes, strict=True) if volume >= 0]
+    full.sort(key=Manifold.volume)
+    for solid, volume in zip(turned, volumes, strict=True):
+        if volume >= 0:
+            continue
+        hollow = inside_out(solid)
+        around = next((i for i, other in enumerate(full) if lies_within(hollow, other)), None)
+        if around is None:
+            full.append(hollow)
+        else:
+            full[around] = full[around] - hollow
+    return full[0] if len(full) == 1 else Manifold.batch_boolean(full, OpType.Add)
+
+
+def inside_out(solid: Manifold) -> Manifold:
+    """The same surface, faces turned the other way."""
+    mesh = solid.to_mesh64()
+    return Manifold(
+        Mesh64(
+            np.array(mesh.vert_properties),
+            np.ascontiguousarray(np.array(mesh.tri_verts)[:, ::-1]),
+            run_index=np.array(mesh.run_index),
+            run_original_id=np.array(mesh.run_original_id),
+            face_id=np.array(mesh.face_id),
+        )
+    )
+
+
+def lies_within(one: Manifold, other: Manifold) -> bool:
+    """Whether a shell lies within another; they are taken not to cross."""
+    inner, outer = (np.array(solid.bounding_box()).reshape(2, 3) for solid in (one, other))
+    if (inner[0] < outer[0]).any() or (inner[1] > outer[1]).any():
+        return False
+    corners = mesh_of(one).vertices
+    felt = corners[:: max(1, len(corners) // FELT)]
+    around = mesh_of(other)
+    return bool((igl.fast_winding_number(around.vertices, around.faces, felt) > WITHIN).all())
+
+
+def _volume(mesh: TriangleMesh) -> float:
+    corners = mesh.vertices[mesh.faces]
+    return float(np.einsum("fi,fi->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))) / 6
