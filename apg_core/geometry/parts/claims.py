@@ -26,6 +26,9 @@ WHOLLY = 0.8
 CONTENDING = 0.2
 """Share of a piece that a part must be nearest to, for the piece to be divided with it."""
 
+LARGE = 0.05
+"""Share of the whole that is not given to another part, however large the piece that it is a share of."""
+
 
 @dataclass(frozen=True, eq=False)
 class Claims:
@@ -57,13 +60,17 @@ class Claims:
         """The part that most of each piece lies in, -1 where that is little."""
         return np.where(self.inside.max(axis=1) >= CLAIMED, self.inside.argmax(axis=1), -1)
 
-    def contenders(self, piece: int) -> list[int]:
-        """The parts that have this piece between them, first who has most; the number of parts stands for nobody."""
+    def contenders(self, piece: int, size: float) -> list[int]:
+        """The parts that have this piece between them, first who has most; the number of parts stands for nobody.
+
+        `size` is the piece's share of the whole: of a large one, a small share is a part, too.
+        """
         shares = self.nearest[piece]
         order = np.argsort(-shares, kind="stable")
-        if shares[order[0]] >= WHOLLY:
+        large = shares * size >= LARGE
+        if shares[order[0]] >= WHOLLY and not large[order[1:]].any():
             return [int(order[0])]
-        return [int(part) for part in order if shares[part] >= CONTENDING] or [int(order[0])]
+        return [int(part) for part in order if shares[part] >= CONTENDING or large[part]] or [int(order[0])]
 
 
 @dataclass(frozen=True, eq=False)
