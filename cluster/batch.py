@@ -15,18 +15,20 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from apg_core.errors import ApgError, InputError, PromptError, SetupError
+from apg_core.errors import ApgError, InputError, PromptError, SetupError, WeightsMissingError
 from apg_core.flags import add_option_flags, add_precision_flag, chosen_options
 from apg_core.inputs import InputLimits
 from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
+from apg_core.presets.weights import find_weights, sha256_of
 from apg_core.protocol.options import GenerationOptions
 from cluster.items import Item, find_items
 from cluster.plan import plan
 from cluster.progress import BatchProgress
-from cluster.results import Outcome, finished, write_outcomes
+from cluster.results import Asked, Outcome, finished, write_outcomes
 from cluster.storage import Place, open_folder
 from cluster.work import Failure, Work
 from deployments.commands import RAY_ENVIRONMENT
@@ -61,7 +63,11 @@ def _run(options: argparse.Namespace) -> int:
         raise PromptError(f"INPUT and OUTPUT are both {source.address}; results would be taken for inputs")
     open_folder(output)
     sorted_items = _sort(
-        find_items(source), chosen_options(options, os.environ), output=output, preset=load_preset(options.preset)
+        find_items(source),
+        chosen_options(options, os.environ),
+        output=output,
+        preset=load_preset(options.preset),
+        checkpoints=Path(options.checkpoints).absolute(),
     )
     outcomes = [*sorted_items.done, *sorted_items.refused]
     with BatchProgress(total=len(sorted_items), skipped=len(sorted_items.done)) as progress:
@@ -89,7 +95,17 @@ class _Sorted:
         return len(self.works) + len(self.refused)
 
 
-def _sort(items: Sequence[Item], options: GenerationOptions, *, output: Place, preset: Preset) -> _Sorted:
+def _weights(preset: Preset, checkpoints: Path) -> dict[str, str]:
+    found = {}
+    for network in preset.weights:
+        with suppress(WeightsMissingError):  # this machine need not generate
+            found[network] = sha256_of(find_weights(preset, network, [checkpoints]))
+    return found
+
+
+def _sort(
+    items: Sequence[Item], options: GenerationOptions, *, output: Place, preset: Preset, checkpoints: Path
+) -> _Sorted:
     by_name = {name: getattr(options, name) for name in options.model_fields_set}
     found = _Sorted()
     works = []
@@ -101,8 +117,10 @@ def _sort(items: Sequence[Item], options: GenerationOptions, *, output: Place, p
         else:
             works.append(Work(item=item, options=complete))
 
+    asked = Asked(preset=preset.name, weights=_weights(preset, checkpoints), limits=LIMITS)
+
     def outcome_of(work: Work) -> Outcome | None:
-        return finished(work.item, work.options, output=output, preset=preset.name, limits=LIMITS)
+        return finished(work.item, work.options, output=output, asked=asked)
 
     with ThreadPoolExecutor(FILES_AT_ONCE) as pool:  # what lies behind a URI takes its time, one after the other
         for work, earlier in zip(works, pool.map(outcome_of, works), strict=True):

@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,21 +41,26 @@ class ReadInputs(RowStage):
                 self._started = True
         with tempfile.TemporaryDirectory(prefix="apg-batch-") as folder:
             contents = work.item.contents(self._limits.inputs)
-            prompt = await self._decode(contents, work.item.files, Path(folder))
+            prompt = await self._decode(contents, work, Path(folder))
         return replace(work, prompt=prompt, inputs=work.item.entries(contents))
 
-    async def _decode(
-        self, contents: dict[InputName, bytes], sources: Mapping[InputName, Place], folder: Path
-    ) -> Prompt:
+    async def _decode(self, contents: dict[InputName, bytes], work: Work, folder: Path) -> Prompt:
+        sources = work.item.files
         paths = {kind: folder / f"{kind}{_ending(place, contents[kind])}" for kind, place in sources.items()}
         for kind, path in paths.items():
             path.write_bytes(contents[kind])
         output = folder / "prompt.npz"
-        request = DecodeRequest(files=paths, limits=self._limits.inputs, seconds=self._limits.seconds, output=output)
+        request = DecodeRequest(
+            files=paths,
+            limits=self._limits.inputs,
+            seconds=self._limits.seconds,
+            output=output,
+            clean=work.options.clean_input,
+        )
         await self._decoder.decode(request)
         return unpack_prompt(output.read_bytes())
 
 
 def _ending(place: Place, content: bytes) -> str:
     ending = Path(place.name).suffix
-    return ".zip" if ending.lower() == ".gltf" and content.startswith(b"PK") else ending
+    return ".zip" if ending.lower() in (".gltf", ".obj") and content.startswith(b"PK") else ending

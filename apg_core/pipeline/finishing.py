@@ -138,7 +138,7 @@ def _manifest(ending: Ending, *, prompt: Prompt, options: GenerationOptions, pro
         parts=tuple(_entry(part) for part in ending.parts),
         failed_regions=ending.failed_regions,
         stop_reason=ending.stop_reason,
-        warnings=ending.warnings + look_warnings(prompt, options),
+        warnings=prompt.notes + ending.warnings + look_warnings(prompt, options),
         placement=placement,
         timings={name: round(seconds, 4) for name, seconds in ending.timings.items()},
         partition=ending.partition,

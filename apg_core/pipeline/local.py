@@ -23,6 +23,7 @@ from apg_core.protocol.mode import InputName
 from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import Prompt
 from apg_core.protocol.stage import Stage
+from apg_core.sandbox.cleaning import cleaned
 
 __all__ = [
     "Generation",
@@ -131,6 +132,8 @@ def generate_parts(
     given: dict[InputName, Source | None] = {"image": image, "mesh": mesh, "mask": mask}
     sources = {name: source for name, source in given.items() if source is not None}
     prompt = read_prompt(sources, limits or InputLimits(), beside=True)
+    if complete.clean_input:
+        prompt = cleaned(prompt)
     provenance = replace(pipeline.provenance, inputs=input_entries(sources))
     folder = None if output_dir is None else OutputFolder(Path(output_dir))
     if folder is not None:

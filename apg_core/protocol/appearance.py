@@ -73,6 +73,18 @@ class Appearance:
         uv = None if self.uv is None else self.uv[:, ::-1]
         return replace(self, uv=uv, colours=None if self.colours is None else self.colours[:, ::-1])
 
+    def of_faces(self, faces: Int[np.ndarray, " K"]) -> Self:
+        """Of these faces alone."""
+        uv = None if self.uv is None else self.uv[faces]
+        colours = None if self.colours is None else self.colours[faces]
+        return replace(self, material=self.material[faces], uv=uv, colours=colours)
+
+    def without_unused(self) -> Self:
+        """Without materials that no face has."""
+        used, number = np.unique(self.material, return_inverse=True)
+        materials = tuple(self.materials[place] for place in used)
+        return replace(self, materials=materials, material=number.reshape(-1).astype(np.int32))
+
     @property
     def says_something(self) -> bool:
         """Whether it is more than one grey all over, which is what exporters write where nobody has chosen a colour."""

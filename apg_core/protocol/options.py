@@ -191,6 +191,9 @@ class InputOptions(_Options):
 
     remove_background: bool = True
     """Remove the background of an image that has no transparency of its own."""
+    clean_input: bool = False
+    """Remove of the given mesh what can be seen from nowhere outside: inner shells, and what lies within other solids
+    of it."""
     input_up: Axis = "y"
     """Axis of the given mesh that points up: `y`, or `z` as in most STL, 3MF and CAD files."""
 

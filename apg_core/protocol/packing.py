@@ -37,6 +37,8 @@ def pack_prompt(prompt: Prompt, *, compressed: bool = False) -> bytes:
             arrays |= mesh_arrays(value)
         elif value is not None:
             arrays[name] = value
+    if prompt.notes:
+        arrays["notes"] = np.array(prompt.notes)
     return pack(arrays, compressed=compressed)
 
 
@@ -44,7 +46,8 @@ def unpack_prompt(content: bytes) -> Prompt:
     """The prompt of a file that `pack_prompt` made."""
     arrays = unpack(content)
     mesh = mesh_of(arrays) if "vertices" in arrays else None
-    return Prompt(mesh=mesh, **{name: arrays[name] for name in INPUTS if name in arrays})
+    notes = tuple(arrays["notes"].tolist()) if "notes" in arrays else ()
+    return Prompt(mesh=mesh, notes=notes, **{name: arrays[name] for name in INPUTS if name in arrays})
 
 
 def pack_mesh(mesh: TriangleMesh) -> bytes:

@@ -24,6 +24,8 @@ class Prompt:
     """The whole object, in any frame."""
     mask: Labels | None = None
     """Which pixels of the image belong to which part."""
+    notes: tuple[str, ...] = ()
+    """What was done to the inputs when they were read, for the manifest's warnings."""
 
     def __post_init__(self) -> None:
         assert self.mode  # raises where there is none

@@ -22,6 +22,8 @@ class DecodeRequest(_Message):
     limits: InputLimits
     seconds: Annotated[float, Field(gt=0)]
     output: Path
+    clean: bool = False
+    """Whether `clean_input` is asked for."""
 
 
 class Decoded(_Message):

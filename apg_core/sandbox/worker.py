@@ -13,6 +13,7 @@ from pathlib import Path
 from apg_core.errors import InputError, LimitError
 from apg_core.inputs.prompt import read_prompt
 from apg_core.protocol.packing import pack_prompt
+from apg_core.sandbox.cleaning import cleaned
 from apg_core.sandbox.messages import DecodeAnswer, Decoded, DecodeRequest, Refusal
 
 
@@ -42,6 +43,8 @@ def _answer(request: DecodeRequest) -> DecodeAnswer:
 
 def _decode(request: DecodeRequest) -> Decoded:
     prompt = read_prompt(request.files, request.limits)
+    if request.clean:
+        prompt = cleaned(prompt)
     request.output.write_bytes(pack_prompt(prompt))
     return Decoded(mode=prompt.mode, regions=None if prompt.regions is None else len(prompt.regions))
 

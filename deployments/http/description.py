@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from apg_core.protocol.edit import EDITS
 from apg_core.protocol.mode import INPUTS
 from apg_core.protocol.options import GenerationOptions
 from deployments.desk import Desk
@@ -28,10 +29,14 @@ SUBMISSION: Schema = {
 """The body of a submission; `completed` has the schemas that it refers to."""
 
 
+EDIT: Schema = {"required": True, "content": {"application/json": {"schema": {"$ref": _REFERENCE + "Edit"}}}}
+"""The body of an edit."""
+
+
 def completed(document: Schema, service: Service) -> Schema:
     """What FastAPI says of the routes, completed for this service."""
     components = document["components"]
-    components["schemas"] |= _of_submissions(service.desk)
+    components["schemas"] |= _of_submissions(service.desk) | _of_edits()
     for operation in _operations(document):
         for answer in operation["responses"].values():
             for content in answer.get("content", {}).values():
@@ -68,6 +73,18 @@ def _of_submissions(desk: Desk) -> Schema:
         "additionalProperties": False,
     }
     return {_OPTIONS: _options(desk), _REQUEST: as_json, _FORM: as_form}
+
+
+def _of_edits() -> Schema:
+    union = EDITS.json_schema(ref_template=_REFERENCE + "{model}")
+    schemas: Schema = union.pop("$defs")
+    del schemas["JsonValue"]  # of the options that these take the place of
+    for schema in schemas.values():
+        if (options := schema["properties"].get("options")) is not None:
+            about = options["description"]
+            schema["properties"]["options"] = {"$ref": _REFERENCE + _OPTIONS, "description": about}
+        schema["required"] = ["operation", *schema.get("required", [])]
+    return {**schemas, "Edit": {"title": "Edit", "description": "What is to be done.", **union}}
 
 
 def _options(desk: Desk) -> Schema:
