@@ -36,7 +36,9 @@ async def fit_to_mesh(brief: Brief, parts: Sequence[AcceptedPart], mesh: Triangl
         room = max(brief.options.max_parts - len(parts), 0)
     else:
         room = brief.options.further_parts if brief.options.mask_remainder else 0
-    options = brief.options.model_copy(update={"further_parts": min(brief.options.further_parts, room)})
+    regroup = brief.options.regroup_pieces and brief.prompt.regions is None
+    further = min(brief.options.further_parts, room)
+    options = brief.options.model_copy(update={"further_parts": further, "regroup_pieces": regroup})
     plain = TriangleMesh(mesh.vertices, mesh.faces)
     fitting = brief.stages.fit_parts([part.mesh for part in parts], plain, options)
     fitted = await brief.clock(Stage.FIT, fitting)

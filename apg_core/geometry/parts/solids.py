@@ -113,7 +113,7 @@ def crossed_cells(inside: np.ndarray, grid: Grid) -> Int[np.ndarray, " K"]:
 
 
 def _welded(mesh: TriangleMesh) -> TriangleMesh:
-    """Corners at one place made one, in float64, without faces that repeat or have no area; others know their number."""
+    """Corners at one place made one, in float64, without faces that repeat or have no area; each knows its number."""
     vertices, inverse = np.unique(mesh.vertices.astype(np.float64), axis=0, return_inverse=True)
     faces = inverse.reshape(-1)[mesh.faces]
     kept = np.flatnonzero((faces != np.roll(faces, 1, axis=1)).all(axis=1))

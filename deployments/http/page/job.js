@@ -18,6 +18,7 @@ import { words } from "./words.js";
 /** @typedef {import("./service.js").Job} Job */
 
 const QUEUE_MS = 3000;
+const TOOLBAR_PIXELS = 62;
 
 export class JobView {
   title = words.job.title;
@@ -69,6 +70,7 @@ export class JobView {
     this.parts.viewer = viewer;
     this.toolbar = new Toolbar(viewer, async () => save(await viewer.picture(), `${this.id.slice(0, 8)}.png`));
     this.stage.append(this.toolbar.element);
+    viewer.raised = TOOLBAR_PIXELS / 2;
     return viewer;
   }
 

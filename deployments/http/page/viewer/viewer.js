@@ -64,7 +64,7 @@ export class Viewer {
     this.pointed = "";
     this.looks = { own: false, wire: false, shadows: true };
     this.explosion = 0;
-    this.frames = 0;
+    this.raised = 0; // pixels by which the middle is above the canvas', for what lies over it
     this.touched = false;
     /** @type {(name: string | null, more: boolean) => void} */
     this.onpick = () => {};
@@ -108,7 +108,7 @@ export class Viewer {
     this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
     this.renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
-    this.camera.updateProjectionMatrix();
+    this.camera.setViewOffset(width, height, 0, this.raised, width, height);
     if (!this.touched) this.fit();
     this.#render();
   }
@@ -192,7 +192,7 @@ export class Viewer {
     this.camera.far = sphere.radius * 100;
     this.camera.updateProjectionMatrix();
     this.controls.target.copy(sphere.center);
-    this.camera.position.copy(sphere.center).addScaledVector(direction, (1.08 * sphere.radius) / Math.sin(narrow));
+    this.camera.position.copy(sphere.center).addScaledVector(direction, (1.12 * sphere.radius) / Math.sin(narrow));
     this.controls.update();
     this.draw();
   }
@@ -237,7 +237,6 @@ export class Viewer {
 
   #render() {
     this.renderer.render(this.scene, this.camera);
-    this.frames += 1;
   }
 
   /** The name of the part under the pointer. @param {PointerEvent} event */
