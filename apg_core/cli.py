@@ -72,6 +72,7 @@ def _parser(*, preset: str) -> tuple[argparse.ArgumentParser, "argparse._SubPars
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     _add_generate(commands, preset=preset)
     _add_edit(commands, preset=preset)
+    _add_mask(commands)
     _add_fetch_weights(commands)
     _add_doctor(commands)
     _add_verify(commands)
@@ -154,6 +155,29 @@ def _edit(options: argparse.Namespace) -> int:
     made = edit(pipeline, options.folder, change, output_dir=output, inputs=inputs)
     indices = ", ".join(str(part.index) for part in made.manifest.parts)
     print(f"parts {indices} in {made.output_dir} ({made.manifest.stop_reason})")
+    return OK
+
+
+def _add_mask(commands: Subparsers) -> None:
+    about = "Suggest a part mask for a picture: regions of its object, by colour and edges."
+    parser = commands.add_parser("mask", help="suggest a part mask", description=about)
+    parser.add_argument("image", type=Path, help=INPUTS["image"].about)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the mask, an indexed PNG")
+    parser.add_argument("--regions", type=int, metavar="N", help="how many [as many as stand out]")
+    parser.add_argument(*spellings("no_remove_background"), dest="remove_background", action="store_false")
+    parser.set_defaults(run=_mask)
+
+
+def _mask(options: argparse.Namespace) -> int:
+    from apg_core.output import OutputFolder
+    from apg_core.protocol.mask import MaskOptions
+    from apg_core.sandbox.suggestion import labels_of, mask_png, suggest_mask
+
+    wanted = MaskOptions(regions=options.regions, remove_background=options.remove_background)
+    suggestion = suggest_mask(options.image, wanted)
+    content = mask_png(labels_of(suggestion), (suggestion.width, suggestion.height))
+    path = OutputFolder(options.output.parent).write(options.output.name, content)
+    print(f"{suggestion.regions} regions in {path}")
     return OK
 
 

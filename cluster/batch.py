@@ -43,12 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one batch."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(name)s: %(message)s")
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # from now on, what is done is to be recorded
     try:
         return _run(options)
     except ApgError as error:
         print(f"batch: {error.message}", file=sys.stderr)
     except KeyboardInterrupt:
         print("batch: interrupted; run it again to go on where it stopped", file=sys.stderr)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return COULD_NOT_RUN
 
 
@@ -77,15 +80,19 @@ def _run(options: argparse.Namespace) -> int:
             for outcome in _generated(sorted_items.works, options, output):
                 outcomes.append(outcome)
                 progress.ended(outcome)
+        except KeyboardInterrupt:
+            outcomes += made_meanwhile(sorted_items, outcomes, output)
+            raise
         finally:
             write_outcomes(outcomes, output)
     return OK if all(outcome.succeeded for outcome in outcomes) else SOME_FAILED
 
 
 @dataclass(frozen=True)
-class _Sorted:
+class Sorted:
     """The items by what is to be done with them."""
 
+    asked: Asked
     works: list[Work] = field(default_factory=list)
     done: list[Outcome] = field(default_factory=list)
     """By an earlier run."""
@@ -105,9 +112,9 @@ def _weights(preset: Preset, checkpoints: Path) -> dict[str, str]:
 
 def _sort(
     items: Sequence[Item], options: GenerationOptions, *, output: Place, preset: Preset, checkpoints: Path
-) -> _Sorted:
+) -> Sorted:
     by_name = {name: getattr(options, name) for name in options.model_fields_set}
-    found = _Sorted()
+    found = Sorted(Asked(preset=preset.name, weights=_weights(preset, checkpoints), limits=LIMITS))
     works = []
     for item in items:
         try:
@@ -117,10 +124,8 @@ def _sort(
         else:
             works.append(Work(item=item, options=complete))
 
-    asked = Asked(preset=preset.name, weights=_weights(preset, checkpoints), limits=LIMITS)
-
     def outcome_of(work: Work) -> Outcome | None:
-        return finished(work.item, work.options, output=output, asked=asked)
+        return finished(work.item, work.options, output=output, asked=found.asked)
 
     with ThreadPoolExecutor(FILES_AT_ONCE) as pool:  # what lies behind a URI takes its time, one after the other
         for work, earlier in zip(works, pool.map(outcome_of, works), strict=True):
@@ -129,6 +134,14 @@ def _sort(
             else:
                 found.done.append(earlier)
     return found
+
+
+def made_meanwhile(items: Sorted, told: Sequence[Outcome], output: Place) -> list[Outcome]:
+    """Objects whose folders are complete, though nobody has told of it yet: what an interrupted batch was about to."""
+    known = {outcome.id for outcome in told}
+    waiting = [work for work in items.works if work.item.id not in known]
+    found = (finished(work.item, work.options, output=output, asked=items.asked) for work in waiting)
+    return [outcome for outcome in found if outcome is not None]
 
 
 def _generated(works: Sequence[Work], options: argparse.Namespace, output: Place) -> Iterator[Outcome]:

@@ -16,12 +16,14 @@ from uuid import uuid4
 
 from pydantic import JsonValue
 
-from apg_core.errors import ApgError, OptionError
+from apg_core.errors import ApgError, InputError, OptionError
+from apg_core.inputs.limits import check_limit
 from apg_core.pipeline.earlier import Earlier
 from apg_core.pipeline.edit import plan_edit
 from apg_core.presets import Preset
 from apg_core.protocol.edit import Edit, edit_values, read_edit
 from apg_core.protocol.job import Event, Job, JobPage, JobStatus
+from apg_core.protocol.mask import MaskOptions
 from apg_core.protocol.mode import InputEntry
 from apg_core.protocol.options import GenerationOptions
 from apg_core.sandbox.decoder import Decoder
@@ -117,8 +119,25 @@ class Desk:
             earlier = await asyncio.to_thread(self.jobs.replay, owner, idempotency)
             if earlier is not None:
                 return Receipt(job_view(earlier), replayed=True)
+        await self._check_installed(GenerationOptions.model_validate(getattr(edit, "options", {})))
         new = await asyncio.to_thread(self._edit_job, parent, edit, request_id)
         return await self._queue(new, idempotency)
+
+    async def suggest_mask(self, upload: Upload, owner: str) -> bytes:
+        """A `MaskSuggestion` for an uploaded image, as JSON; nothing is kept.
+
+        Raises:
+            InputError: it cannot be used.
+        """
+        for field in ("mesh", "mask"):
+            if field in upload.files:
+                raise InputError(f"{field}: a mask is suggested for an image alone", field=field)
+        if "image" not in upload.files:
+            raise InputError("image: give the picture that the mask is for", field="image")
+        options = MaskOptions.model_validate(upload.options)
+        if options.regions is not None:
+            check_limit("mask regions", options.regions, self.limits.mask_regions, field="regions")
+        return (await self._decode(upload, owner, clean=False, suggest=options))[1]
 
     def get(self, job_id: str, owner: str) -> Job:
         """The job as it is now.
@@ -237,11 +256,14 @@ class Desk:
                 f"isosurface_backend: this service lacks {backend}, which {lack}", field="isosurface_backend"
             )
 
-    async def _decode(self, upload: Upload, owner: str, *, clean: bool) -> tuple[Decoded, bytes]:
+    async def _decode(
+        self, upload: Upload, owner: str, *, clean: bool, suggest: MaskOptions | None = None
+    ) -> tuple[Decoded, bytes]:
         output = upload.folder / "prompt.npz"
         paths = {field: file.path for field, file in upload.files.items()}
         limits = self.limits
         request = DecodeRequest(files=paths, limits=limits, seconds=limits.decode_seconds, output=output, clean=clean)
+        request = request.model_copy(update={"suggest": suggest})
         decoded = await self.decoder.decode(request, owner=owner)
         return decoded, await asyncio.to_thread(output.read_bytes)
 

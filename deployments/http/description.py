@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from apg_core.protocol.edit import EDITS
+from apg_core.protocol.mask import MaskOptions
 from apg_core.protocol.mode import INPUTS
 from apg_core.protocol.options import GenerationOptions
 from deployments.desk import Desk
@@ -33,10 +34,39 @@ EDIT: Schema = {"required": True, "content": {"application/json": {"schema": {"$
 """The body of an edit."""
 
 
+MASK_REQUEST: Schema = {
+    "required": True,
+    "content": {
+        kind: {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "image": {"type": "string", "description": INPUTS["image"].about, **picture},
+                    "options": {"$ref": _REFERENCE + "MaskOptions"},
+                },
+                "required": ["image"],
+                "additionalProperties": False,
+            },
+            **more,
+        }
+        for kind, picture, more in (
+            (
+                "multipart/form-data",
+                {"format": "binary"},
+                {"encoding": {"options": {"contentType": "application/json"}}},
+            ),
+            ("application/json", {"minLength": 1}, {}),
+        )
+    },
+}
+"""The body that a mask is suggested for; as JSON the image is base64 or a data URI."""
+
+
 def completed(document: Schema, service: Service) -> Schema:
     """What FastAPI says of the routes, completed for this service."""
     components = document["components"]
     components["schemas"] |= _of_submissions(service.desk) | _of_edits()
+    components["schemas"]["MaskOptions"] = MaskOptions.model_json_schema()
     for operation in _operations(document):
         for answer in operation["responses"].values():
             for content in answer.get("content", {}).values():

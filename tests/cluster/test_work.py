@@ -4,6 +4,10 @@ import asyncio
 import hashlib
 import json
 import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,11 +16,13 @@ import pytest
 from apg_core.errors import MeshError
 from apg_core.inputs import InputLimits
 from apg_core.protocol.options import GenerationOptions
+from cluster.batch import Sorted, made_meanwhile
 from cluster.items import Item
 from cluster.results import RECORD, Asked, Outcome, finished, record_of, write_outcomes
 from cluster.storage import Place
 from cluster.tries import TRIES, Room, Tries
 from cluster.work import Failure, RowStage, Work
+from tests.support.waiting import until
 
 CHAIR = Item(id="chair", files={"image": Place("/in/chair.png")})
 PICTURE = b"a picture"
@@ -209,6 +215,45 @@ def test_an_object_made_with_other_weights_is_not_done(tmp_path: Path) -> None:
     write_manifest(tmp_path)
     assert asked(tmp_path, weights={"dit": "d" * 64, "background": "b" * 64}) is not None
     assert asked(tmp_path, weights={"dit": "e" * 64}) is None
+
+
+def test_what_was_finished_when_a_batch_is_interrupted_has_its_row(tmp_path: Path) -> None:
+    write_manifest(tmp_path)
+    wanted = Asked(preset="nano", weights={}, limits=InputLimits())
+    options = GenerationOptions(seed=3)
+    works = [
+        Work(item=Item(id=name, files={"image": Place.of(tmp_path / f"{name}.png")}), options=options)
+        for name in ("chair", "told", "begun")
+    ]
+    (tmp_path / "begun").mkdir()
+    told = Outcome(id="told", status="succeeded")
+    found = made_meanwhile(Sorted(wanted, works), [told], Place.of(tmp_path))
+    assert [(outcome.id, outcome.parts) for outcome in found] == [("chair", 2)]
+    assert made_meanwhile(Sorted(wanted, works), [told, *found], Place.of(tmp_path)) == []
+
+
+def test_a_batch_that_is_ended_at_its_start_says_so(tmp_path: Path) -> None:
+    manifest = tmp_path / "all.jsonl"
+    os.mkfifo(manifest)
+    batch = subprocess.Popen(
+        [sys.executable, "-m", "cluster.batch", str(manifest), str(tmp_path / "out")], stderr=subprocess.PIPE, text=True
+    )
+    writing = -1
+
+    def is_read() -> bool:
+        nonlocal writing
+        with suppress(OSError):
+            writing = os.open(manifest, os.O_WRONLY | os.O_NONBLOCK)
+        return writing >= 0
+
+    until(is_read, seconds=200, what="the batch reads its manifest")
+    batch.send_signal(signal.SIGTERM)
+    os.close(writing)
+    _, said = batch.communicate(timeout=100)
+    assert (batch.returncode, said.splitlines()[-1]) == (
+        1,
+        "batch: interrupted; run it again to go on where it stopped",
+    )
 
 
 def test_good_and_bad_go_to_their_files_in_order_of_id(tmp_path: Path) -> None:

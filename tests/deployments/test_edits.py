@@ -21,6 +21,7 @@ from deployments.limits import ServiceLimits
 from deployments.running import worker
 from deployments.stores.jobs.feed import EventFeed
 from tests.deployments.test_running import Workshop, held, nano, run, soon
+from tests.support.http_server import lack_here
 from tests.support.job_stages import Gate
 
 QUICK: dict[str, Any] = {"iou_threshold": -1, "end_threshold": 0.0}
@@ -39,6 +40,7 @@ class EditShop(Workshop):
             artifacts=self.stores.artifacts,
             feed=EventFeed(jobs, poll_seconds=0.02),
             decoder=Decoder(processes=1, memory_bytes=2**30),
+            backend_lack=lack_here,
         )
 
     async def edit(self, job_id: str, owner: str = "ann", key: str | None = None, **asked: JsonValue) -> Job:
