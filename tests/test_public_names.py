@@ -35,6 +35,7 @@ PUBLIC = {
     "generate_from_mesh",
     "generate_parts",
     "load_pipeline",
+    "suggest_mask",
 }
 VALUES = "ApgError, GenerationOptions, Prompt, TriangleMesh"
 
@@ -86,7 +87,8 @@ apg_core.load_pipeline
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["generate"], ["edit"], ["submit"], ["edit-job"], ["serve"], ["eval"], ["doctor"], ["verify"]]
+    "command",
+    [[], ["generate"], ["edit"], ["submit"], ["edit-job"], ["mask"], ["serve"], ["eval"], ["doctor"], ["verify"]],
 )
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     program = f"""

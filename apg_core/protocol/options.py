@@ -170,6 +170,9 @@ class CleanupOptions(_Options):
     further_parts: Annotated[int, Field(ge=0, le=1000)] = 8
     """With `fit_to_mesh` and no mask: parts that may be added, up to `max_parts`, for lumps of at least 2 % of the
     volume that no part has, or that are apart from the rest of theirs; 0 gives them to their neighbours."""
+    exclusive: bool = False
+    """Where no mesh is given: at the end, what several parts have goes to the one whose field is larger there, that is
+    in which it lies deeper. A part that repeats another is left out."""
     regroup_pieces: bool = True
     """With `fit_at_edges` and no mask, where the sampled parts are far from making up the mesh: networks trained on
     pieces between hollow edges say which of them are one part; off, each piece goes to the sampled part it lies in."""

@@ -94,7 +94,7 @@ def test_only_changed_options_are_sent_and_all_of_them_come_from_the_description
     ]
     studio.page.locator(".option-form").wait_for()
     shown = {one.get_attribute("name") for one in studio.page.locator(".option-form [name]").all()}
-    assert shown == set(described) - {"show_progress", "preview"}
+    assert shown == set(described) - {"show_progress", "preview", "compress"}
     assert studio.page.locator("#option-num_inference_steps").input_value() == "4"  # the preset's
     studio.drop(CHAIR)
     job = studio.begin(seed=11, iou_grid_size=16)
@@ -287,6 +287,55 @@ def test_what_is_taken_away_is_what_the_service_has(studio: Studio, tmp_path: Pa
     assert (tmp_path / "out" / "mesh_001.glb").is_file()
 
 
+def test_each_change_is_a_new_job_and_the_one_before_stays(studio: Studio) -> None:
+    studio.drop(CHAIR)
+    chain = [studio.begin(seed=1)]
+    studio.await_end()
+    studio.await_parts(3)
+
+    def changed(parts: int) -> dict[str, object]:
+        studio.page.wait_for_url(lambda url: chain[-1] not in url)
+        chain.append(studio.page.url.rsplit("/", 1)[1])
+        studio.await_end()
+        studio.await_parts(parts)
+        job: dict[str, object] = httpx.get(f"{studio.url}/v1/jobs/{chain[-1]}").json()
+        assert job["parent"] == chain[-2]
+        return job
+
+    def change(name: str, *places: int, parts: int) -> dict[str, object]:
+        studio.page.get_by_role("tab", name="Parts").click()
+        for place in places:
+            studio.rows.nth(place).get_by_role("checkbox").check()
+        studio.page.get_by_role("tab", name="Change").click()
+        studio.page.get_by_role("button", name=name, exact=True).click()
+        return changed(parts)
+
+    studio.page.get_by_role("button", name="Rename Part 2").click()
+    studio.page.get_by_label("Name of the part").fill("Seat")
+    studio.page.keyboard.press("Enter")
+    changed(3)
+    studio.page.locator(".part-list > li:nth-child(2) .part-name", has_text="Seat").wait_for()
+    studio.page.locator("#tab-edit").click()
+    studio.page.get_by_label("Tries").fill("2")
+    job = change("Make again", 1, parts=3)
+    assert job["edit"] == {"operation": "resample", "parts": [1], "options": {}, "candidates": 2}
+    until(lambda: studio.page.locator(".candidate-list img").count() == 2, seconds=30, what="two tries")
+    assert studio.axe() == []
+    studio.shot("tries")
+    studio.page.get_by_role("button", name="Take this one").click()
+    assert changed(3)["edit"] == {"operation": "pick", "candidate": 1}
+    change("Later", 0, parts=3)
+    studio.page.locator(".part-list > li:nth-child(1) .part-name", has_text="Seat").wait_for()
+    change("Merge", 0, 1, parts=2)
+    change("Remove", 1, parts=1)
+    studio.page.locator("#tab-edit").click()
+    studio.page.get_by_label("Most parts then").fill("2")
+    change("Go on", parts=2)
+    studio.shot("changed")
+    studio.open(f"#/jobs/{chain[0]}")
+    studio.await_parts(3)
+
+
 def test_history_shows_compares_and_deletes(open_studio: OpenStudio, own_service: WholeService) -> None:
     own_service.start()
     studio = open_studio(own_service)
@@ -303,7 +352,7 @@ def test_history_shows_compares_and_deletes(open_studio: OpenStudio, own_service
     for place in range(2):
         cards.nth(place).get_by_label("Compare").check()
     studio.page.get_by_role("button", name="Compare the two").click()
-    studio.page.wait_for_url("**/#/compare/*")
+    studio.page.wait_for_url("**/#/compare/**")
     until(lambda: studio.page.locator(".pair .muted", has_text="3 parts").count() == 2, seconds=20, what="two objects")
     studio.settle()
     studio.shot("compared")

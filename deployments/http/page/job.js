@@ -39,6 +39,7 @@ export class JobView {
     this.hint = element("p", { class: "first-hint" }, words.job.waiting);
     this.stage.append(this.progress.element, this.hint);
     this.viewer = this.#view();
+    this.edits.onoffer = () => tabs.show("edit");
     const tabs = tabbed(words.job.tabs.label, [
       { name: "parts", title: words.job.tabs.parts, panel: this.list.element },
       { name: "edit", title: words.job.tabs.edit, panel: this.edits.element },

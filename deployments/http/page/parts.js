@@ -9,7 +9,7 @@ import { words } from "./words.js";
 /** @typedef {{index: number, candidate: number, file: string}} Candidate */
 
 const PART = /^mesh_(\d{3,})\.glb$/;
-const AT_A_TIME = 3;
+const AT_A_TIME = 4;
 
 /** @param {{name: string}} artifact */
 export const isPart = ({ name }) => PART.test(name);
@@ -76,10 +76,12 @@ export class Parts {
     while (this.loading < AT_A_TIME && this.waiting.length) {
       const artifact = /** @type {Artifact} */ (this.waiting.shift());
       this.loading += 1;
+      if (this.viewer) this.viewer.loading = this.loading + this.waiting.length > 1;
       this.#show(artifact)
         .catch((error) => this.signal.aborted || notice(`${artifact.name}: ${reason(error)}`, "bad"))
         .finally(() => {
           this.loading -= 1;
+          if (this.viewer && !this.loading) this.viewer.loading = false;
           this.#load();
         });
     }
