@@ -22,7 +22,7 @@ TRIED = 10
 """Planes that are tried on one piece, those along the most hollow edge first."""
 LOOPS = 4
 """Of the longest hollow edges that hang together, how many loops' own planes are tried, too."""
-EVEN = 0.2
+EVEN = 0.04
 """How thick such a loop may be, beside its smaller width, to lie in a plane."""
 MOST_PIECES = 40
 LEAST_AIR = 0.002
