@@ -62,12 +62,14 @@ class Claims:
     def contenders(self, piece: int, volumes: Float[np.ndarray, " K"]) -> list[int]:
         """The parts that have this piece between them, first who has most; the number of parts stands for nobody.
 
-        A part that has most of what it has in this piece is among them, however little of the piece that is.
+        A part that leads in no piece, and has most of what it has in this one, is among them, however little of the
+        piece that is.
         """
         shares = self.nearest[piece]
         order = np.argsort(-shares, kind="stable")
         total = np.maximum(volumes @ self.nearest, 1e-12)
-        at_home = (shares * volumes[piece] > total / 2) & (shares >= SOME)
+        leads = np.isin(np.arange(len(shares)), self.nearest.argmax(axis=1))
+        at_home = ~leads & (shares * volumes[piece] > total / 2) & (shares >= SOME)
         least = 1.0 if shares[order[0]] >= WHOLLY else CONTENDING
         others = [int(part) for part in order[1:] if shares[part] >= least or at_home[part]]
         return [int(order[0]), *others]
