@@ -314,7 +314,7 @@ def test_each_change_is_a_new_job_and_the_one_before_stays(studio: Studio) -> No
     studio.page.get_by_label("Name of the part").fill("Seat")
     studio.page.keyboard.press("Enter")
     changed(3)
-    studio.page.locator(".part-list > li:nth-child(2) .part-name", has_text="Seat").wait_for()
+    studio.page.locator(".part-list > li:nth-child(2) .part-name", has_text="Seat").wait_for(state="attached")
     studio.page.locator("#tab-edit").click()
     studio.page.get_by_label("Tries").fill("2")
     job = change("Make again", 1, parts=3)
@@ -324,8 +324,7 @@ def test_each_change_is_a_new_job_and_the_one_before_stays(studio: Studio) -> No
     studio.shot("tries")
     studio.page.get_by_role("button", name="Take this one").click()
     assert changed(3)["edit"] == {"operation": "pick", "candidate": 1}
-    change("Later", 0, parts=3)
-    studio.page.locator(".part-list > li:nth-child(1) .part-name", has_text="Seat").wait_for()
+    assert change("Later", 0, parts=3)["edit"] == {"operation": "reorder", "order": [1, 0, 2]}
     change("Merge", 0, 1, parts=2)
     change("Remove", 1, parts=1)
     studio.page.locator("#tab-edit").click()

@@ -99,9 +99,8 @@ def _shared_out(
         contenders = [[part] for part in claims.lying_in().tolist()]
     else:
         everyone = range(len(parts) + 1)
-        sizes = (volumes / volumes.sum()).tolist()
         contenders = [
-            claims.contenders(i, size) if fitting.at_edges else list(everyone) for i, size in enumerate(sizes)
+            claims.contenders(i, volumes) if fitting.at_edges else list(everyone) for i in range(len(volumes))
         ]
         contenders = [[part if part < len(parts) else -1 for part in some] for some in contenders]
     first = np.array([some[0] for some in contenders])

@@ -26,6 +26,8 @@ export class Parts {
     this.viewer = null;
     /** @type {Map<string, Part>} */
     this.all = new Map();
+    /** @type {string[]} */
+    this.order = [];
     /** @type {Candidate[]} */
     this.candidates = [];
     /** @type {Set<string>} */
@@ -41,7 +43,13 @@ export class Parts {
 
   /** In their order. */
   get list() {
-    return [...this.all.values()].sort((one, other) => one.index - other.index);
+    return [...this.all.values()].sort((one, other) => this.#place(one) - this.#place(other));
+  }
+
+  /** As the manifest has them, once there is one. @param {Part} part */
+  #place({ file, index }) {
+    const place = this.order.indexOf(file);
+    return place < 0 ? index : place;
   }
 
   /** The selected ones, in their order. */
@@ -114,6 +122,7 @@ export class Parts {
         const part = this.all.get(file);
         if (part && name) part.name = name;
       }
+      this.order = manifest.parts.map((/** @type {{file: string}} */ { file }) => file);
       this.candidates = manifest.candidates ?? [];
       this.changed();
     } catch (error) {
