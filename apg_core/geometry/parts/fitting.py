@@ -45,7 +45,7 @@ class Fitted:
     remainder: tuple[bool, ...]
     """Of each further part, whether no sampled one had claimed what it has."""
     enclosed: float
-    """Share of the sampled parts' volume that the mesh encloses; near 0 where it is no solid."""
+    """Share of the sampled parts' volume that the mesh encloses; near 0 where it is no solid, 1 where edges count."""
     partition: Partition
 
 
@@ -73,7 +73,9 @@ def fit_parts(parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitti
     leaves = [fields.between(one, owners) if len(one) > 1 else next(iter(one)) for one in sharing]
     all_fields = without_slivers(owner_fields(tree.roots, leaves, owners, lattice), lattice, share=SLIVER)
     meshes = tuple(_part(solid, body) for body in carved(solid.body, all_fields, lattice))
-    return Fitted(meshes, tuple(remainder), agreement.enclosed, measured(meshes, solid))
+    # Where hollow edges alone count, sampled parts that stick out of a thin closed mesh say nothing against it.
+    enclosed = 1.0 if solid.exact and not sure else agreement.enclosed
+    return Fitted(meshes, tuple(remainder), enclosed, measured(meshes, solid))
 
 
 def _part(solid: GivenSolid, body: Manifold) -> TriangleMesh:
