@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from apg_core.protocol.mesh import TriangleMesh
     from apg_core.protocol.options import DEFAULT_CONFIG, GenerationOptions
     from apg_core.protocol.prompt import Prompt
+    from apg_core.sandbox.suggestion import suggest_mask
 
 __all__ = [
     "DEFAULT_CONFIG",
@@ -46,6 +47,7 @@ __all__ = [
     "generate_from_mesh",
     "generate_parts",
     "load_pipeline",
+    "suggest_mask",
 ]
 
 _HOMES = {
@@ -54,6 +56,7 @@ _HOMES = {
     "apg_core.protocol.mesh": ("TriangleMesh",),
     "apg_core.protocol.options": ("DEFAULT_CONFIG", "GenerationOptions"),
     "apg_core.protocol.prompt": ("Prompt",),
+    "apg_core.sandbox.suggestion": ("suggest_mask",),
     "apg_core.pipeline.local_edit": ("edit",),
     "apg_core.pipeline.local_stages": ("Pipeline", "load_pipeline"),
     "apg_core.pipeline.local": (

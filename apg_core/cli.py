@@ -18,6 +18,8 @@ from apg_core.flags import (
     nearest_flag,
     spellings,
 )
+from apg_core.protocol.edit_flags import add_edit_flags, edit_of
+from apg_core.protocol.mode import INPUTS
 from apg_core.protocol.options import DEFAULT_PRESET
 
 Command = Callable[[argparse.Namespace], int]
@@ -69,6 +71,8 @@ def _parser(*, preset: str) -> tuple[argparse.ArgumentParser, "argparse._SubPars
     parser.add_argument("--verbose", action="store_true", help="log what happens")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     _add_generate(commands, preset=preset)
+    _add_edit(commands, preset=preset)
+    _add_mask(commands)
     _add_fetch_weights(commands)
     _add_doctor(commands)
     _add_verify(commands)
@@ -119,6 +123,61 @@ def _generate(options: argparse.Namespace) -> int:
     )
     manifest = generation.manifest
     print(f"{len(manifest.parts)} parts in {generation.output_dir} ({manifest.stop_reason})")
+    return OK
+
+
+def _add_edit(commands: Subparsers, *, preset: str) -> None:
+    about = "Change a generation that has left its results in a folder; docs/edits.md tells what each change does."
+    parser = commands.add_parser("edit", help="change a generation here", description=about)
+    parser.add_argument("folder", type=Path, help="the folder with its results")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument(*spellings("output_path", "output_dir"), type=Path, help="folder for the results")
+    where.add_argument(*spellings("in_place"), action="store_true", help="put the results in the place of the earlier")
+    add_edit_flags(parser)
+    for name, kind in INPUTS.items():
+        parser.add_argument(f"--{name}", type=Path, help=f"the same again, where the folder lacks it: {kind.about}")
+    _add_preset_flags(parser)
+    add_option_flags(parser, preset=preset)
+    parser.set_defaults(run=_edit, preset=None)
+
+
+def _edit(options: argparse.Namespace) -> int:
+    from apg_core.pipeline.keeping import read_kept
+    from apg_core.pipeline.local import load_pipeline
+    from apg_core.pipeline.local_edit import edit
+
+    chosen = chosen_options(options, os.environ).model_dump(mode="json", exclude_unset=True)
+    change = edit_of(options, chosen)
+    preset = options.preset or read_kept(options.folder)[1].record.preset
+    pipeline = load_pipeline(preset, options.device, checkpoints=options.checkpoints, precision=options.precision)
+    inputs = {name: path for name in INPUTS if (path := getattr(options, name)) is not None}
+    output = options.folder if options.in_place else options.output_path
+    made = edit(pipeline, options.folder, change, output_dir=output, inputs=inputs)
+    indices = ", ".join(str(part.index) for part in made.manifest.parts)
+    print(f"parts {indices} in {made.output_dir} ({made.manifest.stop_reason})")
+    return OK
+
+
+def _add_mask(commands: Subparsers) -> None:
+    about = "Suggest a part mask for a picture: regions of its object, by colour and edges."
+    parser = commands.add_parser("mask", help="suggest a part mask", description=about)
+    parser.add_argument("image", type=Path, help=INPUTS["image"].about)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the mask, an indexed PNG")
+    parser.add_argument("--regions", type=int, metavar="N", help="how many [as many as stand out]")
+    parser.add_argument(*spellings("no_remove_background"), dest="remove_background", action="store_false")
+    parser.set_defaults(run=_mask)
+
+
+def _mask(options: argparse.Namespace) -> int:
+    from apg_core.output import OutputFolder
+    from apg_core.protocol.mask import MaskOptions
+    from apg_core.sandbox.suggestion import labels_of, mask_png, suggest_mask
+
+    wanted = MaskOptions(regions=options.regions, remove_background=options.remove_background)
+    suggestion = suggest_mask(options.image, wanted)
+    content = mask_png(labels_of(suggestion), (suggestion.width, suggestion.height))
+    path = OutputFolder(options.output.parent).write(options.output.name, content)
+    print(f"{suggestion.regions} regions in {path}")
     return OK
 
 

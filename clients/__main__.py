@@ -1,4 +1,4 @@
-"""The `apg` command of an installation that has the client alone: submit, status, watch, fetch, cancel."""
+"""The `apg` command of an installation that has the client alone: submit, edit-job, status, watch, fetch, cancel."""
 
 import argparse
 import importlib.metadata

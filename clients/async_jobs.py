@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Protocol, TypeAlias, Unpack
 
+from apg_core.protocol.edit import Edit
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus
 from clients.errors import WaitTimeoutError
 from clients.files import wanted, write_artifact
@@ -18,6 +19,10 @@ class AsyncJobs(Protocol):
 
     async def submit(self, **given: Unpack[Inputs]) -> Job:
         """Queue a job for an image, a mesh, or both, with an indexed part mask of the image if there is one."""
+        ...
+
+    async def edit(self, job: Job | str, change: Edit, *, idempotency_key: str | None = None) -> Job:
+        """Queue a job that changes what another has made, which stays as it is."""
         ...
 
     async def get(self, job_id: str) -> Job:

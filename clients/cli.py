@@ -1,4 +1,4 @@
-"""The `apg` commands that talk to a service: submit, status, watch, fetch, cancel."""
+"""The `apg` commands that talk to a service: submit, edit-job, status, watch, fetch, cancel."""
 
 import argparse
 import importlib.util
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import JsonValue
 
 from apg_core.errors import InputError
+from apg_core.protocol.edit_flags import add_edit_flags, edit_of
 from apg_core.protocol.job import Event, Job
 from apg_core.protocol.mode import INPUTS
 
@@ -38,6 +39,11 @@ def add_commands(commands: Subparsers) -> None:
     submit = _command(commands, "submit", "send a job to a service", _submit)
     _add_inputs(submit)
     submit.add_argument("--output_path", "--output-path", type=Path, help="wait for it, and fetch its files here")
+    edit = _command(commands, "edit-job", "change what a job has made, by a new job", _edit)
+    edit.add_argument("job", help="the job's id")
+    add_edit_flags(edit)
+    edit.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="a generation option")
+    edit.add_argument("--output_path", "--output-path", type=Path, help="wait for it, and fetch its files here")
     for name, about, run in (
         ("status", "look at a job, or list yours", _status),
         ("watch", "follow a job to its end", _watch),
@@ -73,6 +79,16 @@ def _submit(args: argparse.Namespace) -> int:
             raise InputError(f"there is no file {path}", field=name)
     with _client(args) as client:
         job = client.submit(**inputs, options=options)
+        print(job.id, flush=True)
+        if args.output_path is None:
+            return OK
+        return _follow(client, job.id, args.output_path)
+
+
+def _edit(args: argparse.Namespace) -> int:
+    change = edit_of(args, dict(_option(text) for text in args.option))
+    with _client(args) as client:
+        job = client.edit(args.job, change)
         print(job.id, flush=True)
         if args.output_path is None:
             return OK

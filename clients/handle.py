@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from apg_core.errors import ApgError
+from apg_core.protocol.edit import Edit
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus
 from clients.async_jobs import AsyncJobs
-from clients.submission import Inputs, Submission
+from clients.submission import EditSubmission, Inputs, Submission
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
@@ -26,6 +27,11 @@ class HandleClient(AsyncJobs):
         """Queue a job for an image, a mesh, or both, with an indexed part mask of the image if there is one."""
         new = Submission.of(**given)
         return cast(Job, await self._ingress.submit_job.remote(new.files, new.options, self._owner, new.key))
+
+    async def edit(self, job: Job | str, change: Edit, *, idempotency_key: str | None = None) -> Job:
+        """Queue a job that changes what another has made."""
+        new = EditSubmission.of(job, change, idempotency_key)
+        return cast(Job, await self._ingress.edit_job.remote(new.job_id, new.values, self._owner, new.key))
 
     async def get(self, job_id: str) -> Job:
         """The job as it is now."""

@@ -7,6 +7,8 @@ from uuid import uuid4
 
 from pydantic import JsonValue
 
+from apg_core.protocol.edit import Edit, edit_values
+from apg_core.protocol.job import Job
 from apg_core.protocol.options import GenerationOptions
 from clients.files import FileSource, read_source
 
@@ -55,6 +57,22 @@ class Submission:
             options=_plain(options),
             key=idempotency_key or uuid4().hex,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditSubmission:
+    """An edit as it is sent."""
+
+    job_id: str
+    values: dict[str, JsonValue]
+    key: str
+    """Sent with every try, so that trying again makes no second job."""
+
+    @classmethod
+    def of(cls, job: Job | str, change: Edit, idempotency_key: str | None) -> "EditSubmission":
+        """This edit of a job, or of the job with this id."""
+        job_id = job if isinstance(job, str) else job.id
+        return cls(job_id=job_id, values=edit_values(change), key=idempotency_key or uuid4().hex)
 
 
 def _plain(options: Options | None) -> dict[str, JsonValue]:

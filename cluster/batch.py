@@ -15,18 +15,20 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from apg_core.errors import ApgError, InputError, PromptError, SetupError
+from apg_core.errors import ApgError, InputError, PromptError, SetupError, WeightsMissingError
 from apg_core.flags import add_option_flags, add_precision_flag, chosen_options
 from apg_core.inputs import InputLimits
 from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
+from apg_core.presets.weights import find_weights, sha256_of
 from apg_core.protocol.options import GenerationOptions
 from cluster.items import Item, find_items
 from cluster.plan import plan
 from cluster.progress import BatchProgress
-from cluster.results import Outcome, finished, write_outcomes
+from cluster.results import Asked, Outcome, finished, write_outcomes
 from cluster.storage import Place, open_folder
 from cluster.work import Failure, Work
 from deployments.commands import RAY_ENVIRONMENT
@@ -41,12 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one batch."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(name)s: %(message)s")
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # from now on, what is done is to be recorded
     try:
         return _run(options)
     except ApgError as error:
         print(f"batch: {error.message}", file=sys.stderr)
     except KeyboardInterrupt:
         print("batch: interrupted; run it again to go on where it stopped", file=sys.stderr)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return COULD_NOT_RUN
 
 
@@ -61,7 +66,11 @@ def _run(options: argparse.Namespace) -> int:
         raise PromptError(f"INPUT and OUTPUT are both {source.address}; results would be taken for inputs")
     open_folder(output)
     sorted_items = _sort(
-        find_items(source), chosen_options(options, os.environ), output=output, preset=load_preset(options.preset)
+        find_items(source),
+        chosen_options(options, os.environ),
+        output=output,
+        preset=load_preset(options.preset),
+        checkpoints=Path(options.checkpoints).absolute(),
     )
     outcomes = [*sorted_items.done, *sorted_items.refused]
     with BatchProgress(total=len(sorted_items), skipped=len(sorted_items.done)) as progress:
@@ -71,15 +80,19 @@ def _run(options: argparse.Namespace) -> int:
             for outcome in _generated(sorted_items.works, options, output):
                 outcomes.append(outcome)
                 progress.ended(outcome)
+        except KeyboardInterrupt:
+            outcomes += made_meanwhile(sorted_items, outcomes, output)
+            raise
         finally:
             write_outcomes(outcomes, output)
     return OK if all(outcome.succeeded for outcome in outcomes) else SOME_FAILED
 
 
 @dataclass(frozen=True)
-class _Sorted:
+class Sorted:
     """The items by what is to be done with them."""
 
+    asked: Asked
     works: list[Work] = field(default_factory=list)
     done: list[Outcome] = field(default_factory=list)
     """By an earlier run."""
@@ -89,9 +102,19 @@ class _Sorted:
         return len(self.works) + len(self.refused)
 
 
-def _sort(items: Sequence[Item], options: GenerationOptions, *, output: Place, preset: Preset) -> _Sorted:
+def _weights(preset: Preset, checkpoints: Path) -> dict[str, str]:
+    found = {}
+    for network in preset.weights:
+        with suppress(WeightsMissingError):  # this machine need not generate
+            found[network] = sha256_of(find_weights(preset, network, [checkpoints]))
+    return found
+
+
+def _sort(
+    items: Sequence[Item], options: GenerationOptions, *, output: Place, preset: Preset, checkpoints: Path
+) -> Sorted:
     by_name = {name: getattr(options, name) for name in options.model_fields_set}
-    found = _Sorted()
+    found = Sorted(Asked(preset=preset.name, weights=_weights(preset, checkpoints), limits=LIMITS))
     works = []
     for item in items:
         try:
@@ -102,7 +125,7 @@ def _sort(items: Sequence[Item], options: GenerationOptions, *, output: Place, p
             works.append(Work(item=item, options=complete))
 
     def outcome_of(work: Work) -> Outcome | None:
-        return finished(work.item, work.options, output=output, preset=preset.name, limits=LIMITS)
+        return finished(work.item, work.options, output=output, asked=found.asked)
 
     with ThreadPoolExecutor(FILES_AT_ONCE) as pool:  # what lies behind a URI takes its time, one after the other
         for work, earlier in zip(works, pool.map(outcome_of, works), strict=True):
@@ -111,6 +134,14 @@ def _sort(items: Sequence[Item], options: GenerationOptions, *, output: Place, p
             else:
                 found.done.append(earlier)
     return found
+
+
+def made_meanwhile(items: Sorted, told: Sequence[Outcome], output: Place) -> list[Outcome]:
+    """Objects whose folders are complete, though nobody has told of it yet: what an interrupted batch was about to."""
+    known = {outcome.id for outcome in told}
+    waiting = [work for work in items.works if work.item.id not in known]
+    found = (finished(work.item, work.options, output=output, asked=items.asked) for work in waiting)
+    return [outcome for outcome in found if outcome is not None]
 
 
 def _generated(works: Sequence[Work], options: argparse.Namespace, output: Place) -> Iterator[Outcome]:

@@ -29,7 +29,7 @@ from apg_core.protocol.stage import Stage
 from cluster.mesh_pool import MeshPool
 from cluster.models import Models
 from cluster.plan import Plan
-from cluster.tries import TRIES, Tries
+from cluster.tries import TRIES, Room, Tries
 from cluster.work import CrashedError, RowStage, Work
 
 ROWS_EACH = 3  # network evaluations that a step of one object costs at most
@@ -101,7 +101,7 @@ class GenerateParts(RowStage):
             torch.set_num_threads(plan.threads)
         self._preset = loader.preset
         self._tries = tries
-        self._room = asyncio.Semaphore(plan.in_flight)
+        self._room = Room(plan.in_flight)
         diso_here = loader.device.type == "cuda" and importlib.util.find_spec("diso") is not None
         self._stages = SharedStages(
             sampler=SharedSampler(loader.part_sampler(), max_rows=ROWS_EACH * plan.in_flight),
@@ -114,7 +114,9 @@ class GenerateParts(RowStage):
 
     async def advance(self, work: Work) -> Work:
         """The work with the ending of its generation."""
-        async with self._room:
+        # The last time that it was begun, an actor died: of all that were there, that shows which one is to blame.
+        suspected = await self._tries.begun.remote(work.item.id) > 0
+        async with self._room.of(alone=suspected):
             if await self._tries.begin.remote(work.item.id) > TRIES:
                 raise CrashedError(f"the process died {TRIES} times while it was at this object")
             try:

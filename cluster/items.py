@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
@@ -27,7 +27,12 @@ log = logging.getLogger(__name__)
 MASK_ENDING = ".mask.png"
 MANIFEST_ENDINGS = (".jsonl", ".ndjson", ".parquet")
 COLUMNS = ("id", *INPUTS, "options")
+TABLES = (RESULTS, ERRORS) = ("results.parquet", "errors.parquet")
 LONGEST_ID = 200  # leaves room for a suffix within what file systems allow
+_RULE = (
+    f"cannot be a folder's name: no slash, no dot in front, printable, at most {LONGEST_ID} bytes of UTF-8, "
+    f"none of {', '.join(TABLES)}"
+)
 Option = bool | int | float | str | None
 
 
@@ -127,6 +132,8 @@ def _kind_of(name: str) -> tuple[InputName | None, str]:
 
 
 def _of_files(name: str, files: Sequence[tuple[InputName, Place]]) -> Item:
+    if not _is_folder_name(name):
+        return Item(id=_plain(name), refusal=PromptError(f"the name {name!r} {_RULE}; rename it", field="id"))
     item = Item(id=name, files=dict(files))
     if len(item.files) < len(files):
         names = ", ".join(sorted(place.name for _, place in files))
@@ -146,7 +153,7 @@ def _manifest_items(source: Place) -> Iterator[Item]:
             yield _of_row(row, source.parent)
         except InputError as error:
             given = row.get("id")
-            yield Item(id=given if isinstance(given, str) and given else f"row-{number}", refusal=error)
+            yield Item(id=_plain(given) if isinstance(given, str) and given else f"row-{number}", refusal=error)
     if unknown:
         log.warning("columns that mean nothing here are left out: %s; known are %s", sorted(unknown), COLUMNS)
 
@@ -157,19 +164,24 @@ def _json_rows(source: Place) -> Iterator[Mapping[str, object] | InputError]:
             continue
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             yield PromptError(f"line {number} of {source.name} is not JSON: {error}")
             continue
         yield row if isinstance(row, dict) else PromptError(f"line {number} of {source.name} is not a JSON object")
 
 
-def _parquet_rows(source: Place) -> Iterable[Mapping[str, object]]:
+def _parquet_rows(source: Place) -> Iterator[Mapping[str, object] | InputError]:
+    """The rows, a group at a time: a page that is damaged costs its group, which is one refusal."""
     try:
-        table = pq.read_table(pa.BufferReader(source.read()))
-    except pa.ArrowInvalid as error:
+        file = pq.ParquetFile(pa.BufferReader(source.read()))
+    except (pa.ArrowException, OSError) as error:
         raise PromptError(f"{source.address} is not Parquet: {error}") from error
-    rows: Iterable[Mapping[str, object]] = table.to_pylist()
-    return rows
+    for group in range(file.num_row_groups):
+        try:
+            yield from file.read_row_group(group).to_pylist()
+        except (pa.ArrowException, OSError, ValueError) as error:
+            lost = file.metadata.row_group(group).num_rows
+            yield PromptError(f"row group {group} of {source.name} ({lost:,} rows) is damaged: {error}")
 
 
 def _of_row(row: Mapping[str, object], folder: Place) -> Item:
@@ -177,8 +189,7 @@ def _of_row(row: Mapping[str, object], folder: Place) -> Item:
     if not isinstance(name, str):
         raise PromptError(f"an item needs an id that is text, got {name!r}", field="id")
     if not _is_folder_name(name):
-        rule = f"no slash, no dot in front, printable, at most {LONGEST_ID} bytes"
-        raise PromptError(f"the id {name!r} cannot be a folder's name: {rule}", field="id")
+        raise PromptError(f"the id {name!r} {_RULE}", field="id")
     return Item(
         id=name,
         files={kind: place for kind in INPUTS if (place := _place(row, kind, folder)) is not None},
@@ -190,12 +201,20 @@ def _place(row: Mapping[str, object], kind: InputName, folder: Place) -> Place |
     given = row.get(kind)
     if given is not None and not isinstance(given, str):
         raise PromptError(f"{kind} must be a path or a URI, got {given!r}", field=kind)
+    if given and _plain(given) != given:
+        raise PromptError(f"{kind} must be a path in UTF-8, got {given!r}", field=kind)
     return folder.join(given) if given else None
+
+
+def _plain(name: str) -> str:
+    """The name in letters that every file can hold."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _is_folder_name(name: str) -> bool:
     return (
-        0 < len(name.encode()) <= LONGEST_ID
+        0 < len(name.encode("utf-8", "surrogatepass")) <= LONGEST_ID
+        and name not in TABLES
         and name.isprintable()
         and not name.startswith(".")
         and not {"/", "\\"} & set(name)
@@ -207,12 +226,17 @@ def _options(given: object) -> dict[str, Option]:
     if isinstance(given, str):
         try:
             given = json.loads(given or "{}")
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise OptionError(f"options are not JSON: {error}", field="options") from error
     if given is None:
         return {}
     if isinstance(given, list):  # a Parquet map
-        given = dict(given)
+        try:
+            given = dict(given)
+        except (TypeError, ValueError) as error:
+            raise OptionError(
+                f"options must be an object such as {{'seed': 3}}, got {given!r}", field="options"
+            ) from error
     if not isinstance(given, dict):
         raise OptionError(f"options must be an object such as {{'seed': 3}}, got {given!r}", field="options")
     return {str(name): value for name, value in given.items() if value is not None}

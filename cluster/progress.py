@@ -36,6 +36,8 @@ class BatchProgress:
         if self._skipped:
             self._console.print(f"{self._skipped} objects are done already and are skipped")
         self._bars.start()
+        if not self._console.is_terminal:
+            self._console.print(self._line())  # the first object takes a while
         return self
 
     def __exit__(

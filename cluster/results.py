@@ -1,20 +1,25 @@
 """How each object of a batch ended: one row each, in `results.parquet` or `errors.parquet`, and what a rerun skips."""
 
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from apg_core.errors import InputError
 from apg_core.inputs import InputLimits
 from apg_core.protocol.options import GenerationOptions
-from cluster.items import Item
+from cluster.items import ERRORS, RESULTS, Item
 from cluster.storage import Place, open_folder
 from cluster.work import Work
 
-RESULTS, ERRORS, MANIFEST = "results.parquet", "errors.parquet", "manifest.json"
+MANIFEST = "manifest.json"
+RECORD = ".files.json"
+"""Written next to last, before the manifest: the hash of every file in the folder."""
+_RECORD = TypeAdapter(dict[str, str])
 _WITHOUT_EFFECT = frozenset({"show_progress"})  # options that change no file
 
 SCHEMA = pa.schema(
@@ -66,29 +71,70 @@ class Outcome:
         )
 
 
-def finished(
-    item: Item, options: GenerationOptions, *, output: Place, preset: str, limits: InputLimits
-) -> Outcome | None:
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a run asks of every object, beside its options."""
+
+    preset: str
+    weights: Mapping[str, str]
+    """Hashes of the weight files that are on this machine, which need not be all."""
+    limits: InputLimits
+
+
+class _Made(BaseModel):
+    """What of an earlier manifest tells whether it will do."""
+
+    options: dict[str, bool | int | float | str | None]
+    preset: str
+    inputs: dict[str, dict[str, str]]
+    weights: dict[str, str]
+    parts: list[object]
+    stop_reason: str
+    timings: dict[str, float]
+
+
+def record_of(files: Mapping[str, bytes]) -> bytes:
+    """What `RECORD` holds of these files."""
+    return json.dumps({name: hashlib.sha256(content).hexdigest() for name, content in files.items()}).encode()
+
+
+def finished(item: Item, options: GenerationOptions, *, output: Place, asked: Asked) -> Outcome | None:
     """What an earlier run left of this object; None unless it is complete and was made as it is asked for now.
 
-    The same files, by name and by content, with the same options and preset count as the same. The files are read:
-    that takes a small share of the time in which they were generated, and a date does not tell of every change.
+    The same files, by name and by content, with the same options, preset and weights count as the same, and every file
+    that was written must be there as it was written. All of them are read: that takes a small share of the time in
+    which they were generated, and a date does not tell of every change.
     """
+    folder = output.join(item.id)
     try:
-        manifest = json.loads(output.join(item.id).join(MANIFEST).read())
-    except (InputError, json.JSONDecodeError):
+        made = _Made.model_validate_json(folder.join(MANIFEST).read())
+        record = _RECORD.validate_json(folder.join(RECORD).read())
+    except (InputError, ValidationError):
         return None
-    asked = {name: value for name, value in options.model_dump().items() if name not in _WITHOUT_EFFECT}
-    made = {name: value for name, value in manifest["options"].items() if name not in _WITHOUT_EFFECT}
-    if made != asked or manifest["preset"] != preset or manifest["inputs"] != _entries(item, limits):
+    wanted = {name: value for name, value in options.model_dump().items() if name not in _WITHOUT_EFFECT}
+    given = {name: value for name, value in made.options.items() if name not in _WITHOUT_EFFECT}
+    if given != wanted or made.preset != asked.preset:
+        return None
+    if any(made.weights.get(network, sha256) != sha256 for network, sha256 in asked.weights.items()):
+        return None
+    if made.inputs != _entries(item, asked.limits) or not _is_whole(folder, record):
         return None
     return Outcome(
         id=item.id,
         status="succeeded",
-        parts=len(manifest["parts"]),
-        stop_reason=manifest["stop_reason"],
-        seconds=round(sum(manifest["timings"].values()), 3),
+        parts=len(made.parts),
+        stop_reason=made.stop_reason,
+        seconds=round(sum(made.timings.values()), 3),
     )
+
+
+def _is_whole(folder: Place, record: Mapping[str, str]) -> bool:
+    try:
+        return MANIFEST in record and all(
+            hashlib.sha256(folder.join(name).read()).hexdigest() == sha256 for name, sha256 in record.items()
+        )
+    except InputError:  # one of them is gone
+        return False
 
 
 def _entries(item: Item, limits: InputLimits) -> dict[str, dict[str, str]] | None:
@@ -113,6 +159,12 @@ def write_outcomes(outcomes: Iterable[Outcome], output: Place) -> None:
 
 def _parquet(outcomes: Sequence[Outcome]) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist([asdict(outcome) for outcome in outcomes], schema=SCHEMA), sink)
+    rows = [{name: _storable(value) for name, value in asdict(outcome).items()} for outcome in outcomes]
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), sink)
     content: bytes = sink.getvalue().to_pybytes()
     return content
+
+
+def _storable(value: object) -> object:
+    """Text in letters that Parquet takes; a message may quote others."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

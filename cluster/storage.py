@@ -1,6 +1,8 @@
 """Folders and files of a batch job, on this machine or wherever `pyarrow.fs` has a URI for (S3, GCS, HDFS)."""
 
+import os
 import posixpath
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +13,8 @@ from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 from apg_core.errors import InputError, OutputError, PromptError
 from apg_core.inputs.limits import InputLimits, check_limit
 from apg_core.output import OutputFolder, is_result
+
+_FILE, _FOLDER = "file", "folder"
 
 
 @dataclass(frozen=True)
@@ -54,16 +58,25 @@ class Place:
         Raises:
             PromptError: it is no folder, or cannot be listed.
         """
-        files, path = self._open(PromptError)
         try:
-            found = files.get_file_info(FileSelector(path))
+            names = sorted((name, kind) for name, kind in self._listed() if not name.startswith("."))
         except OSError as error:
             raise PromptError(f"cannot list {self.address}: {_reason(error)}; name a folder or a manifest") from error
-        names = sorted((info.base_name, info.type) for info in found if not info.base_name.startswith("."))
         return (
-            [name for name, kind in names if kind is FileType.File],
-            [name for name, kind in names if kind is FileType.Directory],
+            [name for name, kind in names if kind == _FILE],
+            [name for name, kind in names if kind == _FOLDER],
         )
+
+    def _listed(self) -> Iterator[tuple[str, str]]:
+        """Names inside, and what they are; a local name that is not UTF-8 has surrogates for its bytes."""
+        if self.is_local:  # pyarrow cannot tell of such a name
+            with os.scandir(self.address) as entries:
+                yield from ((one.name, _FOLDER if one.is_dir() else _FILE) for one in entries)
+            return
+        files, path = self._open(PromptError)
+        kinds = {FileType.File: _FILE, FileType.Directory: _FOLDER}
+        for info in files.get_file_info(FileSelector(path)):
+            yield info.base_name, kinds.get(info.type, "")
 
     def read(self, limits: InputLimits | None = None, *, field: str = "file") -> bytes:
         """The whole file.
@@ -79,8 +92,8 @@ class Place:
                 check_limit(f"bytes of the {field} file", size, limits.upload_bytes, field=field)
             with files.open_input_stream(path) as stream:
                 content: bytes = stream.read()
-        except OSError as error:
-            message = f"cannot read {self.address}: {_reason(error)}; check the path"
+        except (OSError, ValueError) as error:  # the latter for names that no system takes
+            message = f"cannot read {self.address!r}: {_reason(error)}; check the path"
             raise PromptError(message, field=field) from error
         return content
 

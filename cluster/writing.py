@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 
 from apg_core.pipeline.finishing import finish, output_files
-from cluster.results import Outcome
+from cluster.results import MANIFEST, RECORD, Outcome, record_of
 from cluster.storage import Place, open_folder
 from cluster.work import Row, RowStage, Work
 
@@ -26,6 +26,10 @@ class WriteResults(RowStage):
         folder = open_folder(self._output.join(work.item.id))
         folder.clear_results()
         ending = finish(work.ending, work.options)
+        written: dict[str, bytes] = {}
         for file in output_files(ending, prompt=work.prompt, options=work.options, provenance=work.provenance):
+            written[file.name] = file.content
+            if file.name == MANIFEST:  # which is the last of them
+                folder.write(RECORD, record_of(written))
             folder.write(file.name, file.content)
         return replace(work, ending=ending)

@@ -30,7 +30,9 @@ def build_app(args: AppArgs) -> serve.Application:
         mesh_worker=_bound("MeshWorker", MeshWorkerReplica, models),
     )
     orchestrator = _bound("Orchestrator", OrchestratorReplica, args, stages=stages)
-    return serve.deployment(name="Ingress")(IngressReplica).bind(args, waits_for=(orchestrator, *stages.all()))
+    return serve.deployment(name="Ingress")(IngressReplica).bind(
+        args, waits_for=(orchestrator, *stages.all()), codec=stages.shape_codec
+    )
 
 
 def _bound(name: str, replica: type[Kind], *arguments: object, **named: object) -> Handle[Kind]:

@@ -4,23 +4,34 @@ The HTTP routes and the handle's calls are this in two forms; nothing here knows
 """
 
 import asyncio
+import hashlib
+import json
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 from uuid import uuid4
 
-from apg_core.errors import ApgError
+from pydantic import JsonValue
+
+from apg_core.errors import ApgError, InputError, OptionError
+from apg_core.inputs.limits import check_limit
+from apg_core.pipeline.earlier import Earlier
+from apg_core.pipeline.edit import plan_edit
 from apg_core.presets import Preset
+from apg_core.protocol.edit import Edit, edit_values, read_edit
 from apg_core.protocol.job import Event, Job, JobPage, JobStatus
+from apg_core.protocol.mask import MaskOptions
 from apg_core.protocol.mode import InputEntry
 from apg_core.protocol.options import GenerationOptions
 from apg_core.sandbox.decoder import Decoder
 from apg_core.sandbox.messages import Decoded, DecodeRequest
-from deployments.errors import ExpiredError, JobNotFoundError, StoreError
+from deployments.errors import ExpiredError, JobNotEndedError, JobNotFoundError, StoreError
 from deployments.limits import ServiceLimits
-from deployments.running.checkpoint import PROMPT
+from deployments.running.checkpoint import EARLIER, PROMPT
+from deployments.running.parents import earlier_of, record_in
 from deployments.stores.artifacts import ArtifactStore
 from deployments.stores.jobs.feed import EventFeed
 from deployments.stores.jobs.records import IdempotencyKey, JobRecord, NewJob, StoredArtifact
@@ -54,6 +65,8 @@ class Desk:
     artifacts: ArtifactStore
     feed: EventFeed
     decoder: Decoder
+    backend_lack: Callable[[str], Awaitable[str | None]]
+    """What keeps an iso-surface backend from running where surfaces are extracted; None where it can run."""
 
     async def submit(self, upload: Upload, *, owner: str, key: str | None, request_id: str) -> Receipt:
         """Decode what was uploaded, and queue a job for it; a `key` that was used before gives its job again.
@@ -65,6 +78,7 @@ class Desk:
         """
         options = self.preset.complete(GenerationOptions.model_validate(upload.options))
         self.limits.check_options(options)
+        await self._check_installed(options)
         idempotency = None if key is None else IdempotencyKey(key=key, body_sha256=upload.sha256)
         if idempotency is not None:
             earlier = await asyncio.to_thread(self.jobs.replay, owner, idempotency)
@@ -85,6 +99,45 @@ class Desk:
             request_id=request_id,
         )
         return await self._queue(new, idempotency)
+
+    async def edit(
+        self, job_id: str, asked: Mapping[str, JsonValue], *, owner: str, key: str | None, request_id: str
+    ) -> Receipt:
+        """Queue a job that changes what another has made, which stays; a `key` used before gives its job again.
+
+        Raises:
+            JobNotFoundError, ExpiredError: the job is not there, or its files are not.
+            JobNotEndedError: it is not to be edited yet.
+            EditError, OptionError: the edit is none, or does not fit it.
+            IdempotencyError: the key came before with another edit.
+            UnavailableError, TooManyJobsError: not now.
+        """
+        edit = read_edit(asked)
+        idempotency = None if key is None else IdempotencyKey(key=key, body_sha256=_hash_of(job_id, edit))
+        parent = await asyncio.to_thread(self._record, job_id, owner)
+        if idempotency is not None:
+            earlier = await asyncio.to_thread(self.jobs.replay, owner, idempotency)
+            if earlier is not None:
+                return Receipt(job_view(earlier), replayed=True)
+        await self._check_installed(GenerationOptions.model_validate(getattr(edit, "options", {})))
+        new = await asyncio.to_thread(self._edit_job, parent, edit, request_id)
+        return await self._queue(new, idempotency)
+
+    async def suggest_mask(self, upload: Upload, owner: str) -> bytes:
+        """A `MaskSuggestion` for an uploaded image, as JSON; nothing is kept.
+
+        Raises:
+            InputError: it cannot be used.
+        """
+        for field in ("mesh", "mask"):
+            if field in upload.files:
+                raise InputError(f"{field}: a mask is suggested for an image alone", field=field)
+        if "image" not in upload.files:
+            raise InputError("image: give the picture that the mask is for", field="image")
+        options = MaskOptions.model_validate(upload.options)
+        if options.regions is not None:
+            check_limit("mask regions", options.regions, self.limits.mask_regions, field="regions")
+        return (await self._decode(upload, owner, clean=False, suggest=options))[1]
 
     def get(self, job_id: str, owner: str) -> Job:
         """The job as it is now.
@@ -110,9 +163,11 @@ class Desk:
         return job_view(self.jobs.cancel(_checked(job_id), owner))
 
     def delete(self, job_id: str, owner: str) -> None:
-        """Cancel a job, and remove it with all its artifacts; those of a running one go when its runner lets go."""
+        """Cancel a job, and remove it with all its artifacts that no edit of it has; those of a running one go when its
+        runner lets go."""
         if self.jobs.hide(_checked(job_id), owner):
-            self.artifacts.remove_job(job_id)
+            for folder, keep in self.jobs.folders_left_by(job_id).items():
+                self.artifacts.remove_job(folder, keep=keep)
             self.jobs.remove(job_id)
 
     async def follow(self, job_id: str, owner: str, *, after: int = 0) -> AsyncIterator[Event]:
@@ -158,14 +213,57 @@ class Desk:
         """
         return self.artifacts.read(artifact, start, artifact.bytes - start if length is None else length)
 
+    def _edit_job(self, parent: JobRecord, edit: Edit, request_id: str) -> NewJob:
+        if parent.status is JobStatus.EXPIRED:
+            raise ExpiredError("the artifacts of this job were removed after the retention time")
+        if not parent.status.is_terminal:
+            raise JobNotEndedError(f"this job is {parent.status}; edit it when it has ended, or cancel it first")
+        job_id = uuid4().hex
+        kept = earlier_of(parent, self.jobs, self.artifacts, preset=self.preset.name)
+        if isinstance(kept, StoredArtifact):
+            record, state = record_in(kept, self.artifacts), replace(kept, name=EARLIER)
+        else:
+            record, state = kept.record, None
+        plan = plan_edit(record, edit)
+        self.limits.check_options(plan.options)
+        if isinstance(kept, Earlier):
+            state = self.artifacts.put(job_id, 0, EARLIER, kept.pack())
+        stay = {PurePath(facts.file).stem for facts in plan.kept}
+        shared = [one for one in parent.artifacts if one.name == PROMPT or PurePath(one.name).stem in stay]
+        return NewJob(
+            id=job_id,
+            owner=parent.owner,
+            mode=parent.mode,
+            seed=plan.options.seed,
+            options=plan.options.model_dump(mode="json"),
+            inputs=parent.inputs,
+            artifacts=tuple(one for one in (state, *shared) if one is not None),
+            parts_total=plan.parts_total,
+            parts_done=len(plan.kept),
+            request_id=request_id,
+            parent=parent.id,
+            edit=edit_values(edit),
+        )
+
     def _record(self, job_id: str, owner: str) -> JobRecord:
         return self.jobs.get(_checked(job_id), owner)
 
-    async def _decode(self, upload: Upload, owner: str, *, clean: bool) -> tuple[Decoded, bytes]:
+    async def _check_installed(self, options: GenerationOptions) -> None:
+        """Refuse what only another installation can do, before a job of it waits and fails."""
+        backend = options.isosurface_backend
+        if (lack := await self.backend_lack(backend)) is not None:
+            raise OptionError(
+                f"isosurface_backend: this service lacks {backend}, which {lack}", field="isosurface_backend"
+            )
+
+    async def _decode(
+        self, upload: Upload, owner: str, *, clean: bool, suggest: MaskOptions | None = None
+    ) -> tuple[Decoded, bytes]:
         output = upload.folder / "prompt.npz"
         paths = {field: file.path for field, file in upload.files.items()}
         limits = self.limits
         request = DecodeRequest(files=paths, limits=limits, seconds=limits.decode_seconds, output=output, clean=clean)
+        request = request.model_copy(update={"suggest": suggest})
         decoded = await self.decoder.decode(request, owner=owner)
         return decoded, await asyncio.to_thread(output.read_bytes)
 
@@ -182,6 +280,11 @@ class Desk:
         if not submitted.replayed:
             log.info("job queued", extra={"job": new.id, "mode": new.mode})
         return Receipt(job_view(submitted.job), submitted.replayed)
+
+
+def _hash_of(job_id: str, edit: Edit) -> str:
+    """Of all that makes two edits the same: the job that is edited, and what is asked."""
+    return hashlib.sha256(json.dumps([job_id, edit_values(edit)], sort_keys=True).encode()).hexdigest()
 
 
 def _checked(job_id: str) -> str:

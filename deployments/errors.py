@@ -5,6 +5,7 @@ ServiceError
 ├── UnauthorizedError       no key, or one that is not known (401)
 ├── MalformedRequestError   a request that cannot be read (400)
 ├── MediaTypeError          a body of a kind that is not taken (415)
+├── JobNotEndedError        a job that has not come to what is to be edited (409)
 ├── ExpiredError            artifacts gone after the retention time (410)
 ├── IdempotencyError        a key used again with another body (422)
 ├── TooManyJobsError        this key has its share in the queue already (429)
@@ -49,6 +50,12 @@ class MediaTypeError(ServiceError):
     """The body is of a kind that is not taken."""
 
     code = "unsupported_media_type"
+
+
+class JobNotEndedError(ServiceError):
+    """The job is queued or running, or an edit that ended early: there is nothing to edit yet."""
+
+    code = "job_not_ended"
 
 
 class ExpiredError(ServiceError):

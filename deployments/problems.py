@@ -17,6 +17,7 @@ _STATUS: dict[type[ApgError], HTTPStatus] = {
     errors.MalformedRequestError: HTTPStatus.BAD_REQUEST,
     errors.UnauthorizedError: HTTPStatus.UNAUTHORIZED,
     errors.JobNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.JobNotEndedError: HTTPStatus.CONFLICT,
     errors.ExpiredError: HTTPStatus.GONE,
     errors.MediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.IdempotencyError: HTTPStatus.UNPROCESSABLE_ENTITY,

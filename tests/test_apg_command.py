@@ -188,3 +188,32 @@ def test_help_shows_the_defaults_of_the_preset_that_is_named(capsys: pytest.Capt
     assert "of one trajectory. [10]" in tiny
     assert "of one trajectory. [4]" in nano
     assert "a power of two. [256]" in published
+
+
+QUICK = ("--grid_size", "16", "--num_inference_steps", "2", "--no_preview", "--iou_threshold", "-1")
+
+
+def test_edit_changes_a_folder_that_generate_left(
+    mesh_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    assert generate(mesh_file, here, "--max_parts", "2", *QUICK) == 0
+    assert main(["edit", str(here), "--resample", "1", "--seed", "9", "--output_path", str(there)]) == 0
+    assert "parts 0, 1 in" in capsys.readouterr().out  # with the preset that made it
+    assert (here / "mesh_000.glb").read_bytes() == (there / "mesh_000.glb").read_bytes()
+    assert main(["edit", str(there), "--rename", "0=seat", "1=back", "--in_place"]) == 0
+    parts = json.loads((there / "manifest.json").read_text())["parts"]
+    assert [(part["name"], part["seed"]) for part in parts] == [("seat", parts[0]["seed"]), ("back", 9)]
+    assert main(["edit", str(there), "--remove", "5", "--in_place"]) == 2
+    assert "there is no part 5; there are 0, 1" in capsys.readouterr().err
+    assert main(["edit", str(there), "--remove", "0", "--candidates", "2", "--in_place"]) == 2
+    assert "candidates is no field of this edit" in capsys.readouterr().err
+
+
+def test_mask_writes_as_many_regions_as_are_asked_for(tmp_path: Path) -> None:
+    picture = np.full((60, 60, 3), 255, np.uint8)
+    picture[10:30, 10:50], picture[30:50, 10:50] = (200, 0, 0), (0, 0, 200)
+    Image.fromarray(picture).save(tmp_path / "flag.png")
+    assert main(["mask", str(tmp_path / "flag.png"), "-o", str(tmp_path / "mask.png"), "--regions", "2"]) == 0
+    labels = np.asarray(Image.open(tmp_path / "mask.png"))
+    assert len({int(labels[20, 30]), int(labels[40, 30]), int(labels[0, 0])}) == 3

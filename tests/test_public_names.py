@@ -35,6 +35,7 @@ PUBLIC = {
     "generate_from_mesh",
     "generate_parts",
     "load_pipeline",
+    "suggest_mask",
 }
 VALUES = "ApgError, GenerationOptions, Prompt, TriangleMesh"
 
@@ -85,7 +86,10 @@ apg_core.load_pipeline
     assert last == "ImportError: load_pipeline is not in the client alone; install autopartgen-ray"
 
 
-@pytest.mark.parametrize("command", [[], ["generate"], ["submit"], ["serve"], ["eval"], ["doctor"], ["verify"]])
+@pytest.mark.parametrize(
+    "command",
+    [[], ["generate"], ["edit"], ["submit"], ["edit-job"], ["mask"], ["serve"], ["eval"], ["doctor"], ["verify"]],
+)
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     program = f"""
 from apg_core.cli import main

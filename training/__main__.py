@@ -1,4 +1,4 @@
-"""`python -m training vae|pool|dit|tune|plot|export`: go on with a stage of training, or show what came of it."""
+"""`python -m training vae|pool|dit|tune|plot|export|grouping`: go on with a stage, or show what came of it."""
 
 import argparse
 import logging
@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from training.cut_objects import cut_objects
 from training.export import export
 from training.loop import RunOptions
 from training.objects.catalogue import CATALOGUE
@@ -17,6 +18,7 @@ from training.report import plot_run
 from training.runs import latent_scale, trained_vae
 from training.sizes import SURFACE_POINTS
 from training.train_dit import empty_latent, train_dit, trained_generator
+from training.train_grouping import export_grouping, train_grouping
 from training.train_vae import train_vae
 from training.tune import Tuner
 
@@ -32,12 +34,16 @@ def _parser() -> argparse.ArgumentParser:
     dit = stages.add_parser("dit", help="train the denoiser and the image encoder")
     tune = stages.add_parser("tune", help="try guidance scales, steps and end thresholds on held-out objects")
     ship = stages.add_parser("export", help="write a preset folder from both runs")
+    grouping = stages.add_parser("grouping", help="train the networks that say which pieces of a mesh belong together")
+    grouping.add_argument("--objects", type=int, default=3000, help="objects to cut, kept in the folder")
+    grouping.add_argument("--networks", type=int, default=3, help="networks, trained one after the other, that agree")
+    grouping.add_argument("--output", type=Path, required=True, help="file to write: together.safetensors")
     plot = stages.add_parser("plot", help="draw the curves of a run")
-    for stage in (vae, pool):
+    for stage in (vae, pool, grouping):
         stage.add_argument("--real", type=Path, help="folder of real objects to train on as well (index.csv, GLBs)")
-    for stage in (vae, dit):
+    for stage in (vae, dit, grouping):
         stage.add_argument("--folder", type=Path, required=True, help="state and metrics; resumed when present")
-        stage.add_argument("--minutes", type=float, required=True, help="wall-clock budget of the run")
+        stage.add_argument("--minutes", type=float, required=True, help="wall-clock budget of the run (or network)")
         stage.add_argument("--lr", type=float, default=2e-3)
         stage.add_argument("--batch", type=int, default=32, help="samples a step and worker")
         stage.add_argument(
@@ -72,6 +78,10 @@ def _run(args: argparse.Namespace) -> None:
         fill_pool(args.pool / "trained", vae, chunks=args.chunks, source=source)
     elif args.stage == "plot":
         plot_run(args.folder, args.picture)
+    elif args.stage == "grouping":
+        objects = cut_objects(args.folder / "objects", count=args.objects, real=args.real)
+        nets = [train_grouping(objects, seconds=60 * args.minutes, seed=seed) for seed in range(args.networks)]
+        export_grouping(nets, args.output)
     elif args.stage == "export":
         own = yaml.safe_load(args.own.read_text(encoding="utf-8"))
         export(vae=args.vae, dit=args.dit, preset=args.preset, own=own)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from apg_core.errors import InputError
+from apg_core.errors import EditError, InputError
 from apg_core.pipeline.ending import Ending
 from apg_core.protocol.arrays import LatentArray, RgbImage
 from apg_core.protocol.manifest import AcceptedPart, FailedRegion, PartFacts, Provenance, StopReason
@@ -25,7 +25,8 @@ from apg_core.protocol.prompt import Prompt
 
 LATENTS_FILE = "latents.safetensors"
 _RECORD = "record"
-_HEADER_LENGTH = 8
+LENGTH_BYTES = 8
+"""At the beginning of the file: how long the header behind them is."""
 
 
 class Record(BaseModel):
@@ -129,6 +130,11 @@ def record_of(ending: Ending, prompt: Prompt, options: GenerationOptions, proven
     )
 
 
+def header_length(content: bytes) -> int:
+    """How long the header of a file with this beginning is."""
+    return int.from_bytes(content[:LENGTH_BYTES], "little")
+
+
 def read_record(content: bytes) -> Record:
     """The record alone; the beginning of the file, up to the end of its header, is enough.
 
@@ -136,11 +142,25 @@ def read_record(content: bytes) -> Record:
         InputError: it is damaged, or another kind of file.
     """
     try:
-        length = int.from_bytes(content[:_HEADER_LENGTH], "little")
-        header = json.loads(content[_HEADER_LENGTH : _HEADER_LENGTH + length])
+        header = json.loads(content[LENGTH_BYTES : LENGTH_BYTES + header_length(content)])
         return Record.model_validate_json(header["__metadata__"][_RECORD])
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise _damaged() from error
+
+
+def check_weights(record: Record, loaded: Provenance) -> None:
+    """Refuse to sample with other networks than those that a generation was made with.
+
+    Raises:
+        EditError: they are others.
+    """
+    if dict(record.weights) != dict(loaded.weights):
+        same = "other weights of " if record.preset == loaded.preset else ""
+        raise EditError(
+            f"operation: this generation was made with {same}preset {record.preset}, and {loaded.preset} is loaded; "
+            "to sample parts, load what it was made with",
+            field="operation",
+        )
 
 
 def _parts(tensors: Mapping[str, np.ndarray], kind: str, facts: Sequence[PartFacts]) -> tuple[AcceptedPart, ...]:

@@ -1,7 +1,7 @@
 """The last step of a generation with a mesh: that mesh divided among the parts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from apg_core.geometry.parts.partition import Partition
 from apg_core.pipeline.brief import Brief
@@ -26,7 +26,9 @@ class Fitted:
 
 
 async def fit_to_mesh(brief: Brief, parts: Sequence[AcceptedPart], mesh: TriangleMesh | None) -> Fitted:
-    """The normalised mesh divided among the parts, where there is one and the options ask for it."""
+    """The normalised mesh divided among the parts, or where none was given their union; as the options ask for it."""
+    if mesh is None and brief.options.exclusive and len(parts) > 1:
+        return await _made_exclusive(brief, parts)
     if mesh is None or not parts or not brief.options.fit_to_mesh:
         return Fitted(tuple(parts))
     await brief.sink.stage(Stage.FIT)
@@ -34,7 +36,9 @@ async def fit_to_mesh(brief: Brief, parts: Sequence[AcceptedPart], mesh: Triangl
         room = max(brief.options.max_parts - len(parts), 0)
     else:
         room = brief.options.further_parts if brief.options.mask_remainder else 0
-    options = brief.options.model_copy(update={"further_parts": min(brief.options.further_parts, room)})
+    regroup = brief.options.regroup_pieces and brief.prompt.regions is None
+    further = min(brief.options.further_parts, room)
+    options = brief.options.model_copy(update={"further_parts": further, "regroup_pieces": regroup})
     plain = TriangleMesh(mesh.vertices, mesh.faces)
     fitting = brief.stages.fit_parts([part.mesh for part in parts], plain, options)
     fitted = await brief.clock(Stage.FIT, fitting)
@@ -44,7 +48,28 @@ async def fit_to_mesh(brief: Brief, parts: Sequence[AcceptedPart], mesh: Triangl
     return _divided(parts, fitted)
 
 
-def _divided(parts: Sequence[AcceptedPart], fitted: FittedParts) -> Fitted:
+async def _made_exclusive(brief: Brief, parts: Sequence[AcceptedPart]) -> Fitted:
+    """The union of the parts divided among them, as a given mesh would be; each keeps what only it has."""
+    await brief.sink.stage(Stage.FIT)
+    union = TriangleMesh.joined([TriangleMesh(part.mesh.vertices, part.mesh.faces) for part in parts])
+    options = brief.options.model_copy(update={"fit_at_edges": False, "further_parts": 0})
+    meshes = [part.mesh for part in parts]
+    fitted = await brief.clock(Stage.FIT, brief.stages.fit_parts(meshes, union, options))
+    if all(part.mesh.is_empty for part in fitted.parts):
+        return Fitted(tuple(parts), ("exclusive left the parts as they are: they enclose nothing",))
+    # Faces of the union are no given mesh's.
+    plain = tuple(replace(now, mesh=TriangleMesh(now.mesh.vertices, now.mesh.faces)) for now in fitted.parts)
+    found = _divided(parts, replace(fitted, parts=plain), note="without what others have", of="itself")
+    return replace(found, partition=None)
+
+
+def _divided(
+    parts: Sequence[AcceptedPart],
+    fitted: FittedParts,
+    *,
+    note: str = "fitted to the given mesh",
+    of: str = "the given mesh",
+) -> Fitted:
     """What the mesh was divided into; new parts first take the places of parts that have nothing of it."""
     kept: dict[int, tuple[AcceptedPart, int]] = {}
     gone = []
@@ -52,7 +77,7 @@ def _divided(parts: Sequence[AcceptedPart], fitted: FittedParts) -> Fitted:
         if now.mesh.is_empty:
             gone.append(part)
             continue
-        notes = ("fitted to the given mesh", *now.notes)
+        notes = (note, *now.notes)
         kept[part.facts.index] = (part.now(part.facts.model_copy(update={"notes": notes}), now.mesh), row)
     further = zip(fitted.parts[len(parts) :], fitted.remainder, strict=True)
     for row, (now, remainder) in enumerate(further, start=len(parts)):
@@ -74,9 +99,9 @@ def _divided(parts: Sequence[AcceptedPart], fitted: FittedParts) -> Fitted:
     places = sorted(kept)
     return Fitted(
         parts=tuple(kept[place][0] for place in places),
-        warnings=tuple(f"part {part.facts.index} has nothing of the given mesh, and is left out" for part in gone),
+        warnings=tuple(f"part {part.facts.index} has nothing of {of}, and is left out" for part in gone),
         failed_regions=tuple(
-            FailedRegion(label=part.facts.label, attempts=part.facts.attempt + 1, reason="nothing of the given mesh")
+            FailedRegion(label=part.facts.label, attempts=part.facts.attempt + 1, reason=f"nothing of {of}")
             for part in gone
             if part.facts.label is not None
         ),

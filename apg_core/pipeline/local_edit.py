@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from apg_core.errors import InputError, PresetError
+from apg_core.errors import InputError
 from apg_core.inputs import InputLimits
 from apg_core.inputs.prompt import Source, input_entries, read_prompt
 from apg_core.output import OutputFolder
-from apg_core.pipeline.earlier import Earlier, Record
+from apg_core.pipeline.earlier import Earlier, Record, check_weights
 from apg_core.pipeline.edit import plan_edit
 from apg_core.pipeline.editing import EditBrief, carry_out
 from apg_core.pipeline.keeping import INPUTS_FILE, Keeper, fingerprint, read_kept
@@ -34,9 +34,8 @@ def edit(
     `inputs` are these again.
 
     Raises:
-        EditError: the edit does not fit the generation.
+        EditError: the edit does not fit the generation, or this was made with other weights than the pipeline's.
         InputError: the folder has no generation, or not all of it.
-        PresetError: the generation was made with other weights than the pipeline's.
         OutputError: `output_dir` cannot be written.
     """
     if isinstance(earlier, Generation):
@@ -46,7 +45,7 @@ def edit(
         prompt, kept = _read(source, inputs or {})
     plan = plan_edit(kept.record, change)
     if plan.samples:
-        check_weights(kept.record, pipeline)
+        check_weights(kept.record, pipeline.provenance)
     folder = None if output_dir is None else OutputFolder(Path(output_dir))
     in_place = folder is not None and source is not None and folder.path.resolve() == source.resolve()
     meanwhile = None if in_place else folder
@@ -67,20 +66,6 @@ def edit(
     provenance = _provenance(pipeline.provenance, kept, change)
     with sink.progress:
         return written(run_at_once(carry_out(brief)), brief, provenance, replace(sink, folder=folder))
-
-
-def check_weights(record: Record, pipeline: Pipeline) -> None:
-    """Refuse to sample with other networks than those that a generation was made with.
-
-    Raises:
-        PresetError: they are others.
-    """
-    if dict(record.weights) != dict(pipeline.provenance.weights):
-        same = "other weights of " if record.preset == pipeline.provenance.preset else ""
-        raise PresetError(
-            f"this generation was made with {same}preset {record.preset}, and {pipeline.provenance.preset} is loaded; "
-            f"load what it was made with"
-        )
 
 
 def _provenance(loaded: Provenance, kept: Earlier, change: Edit) -> Provenance:

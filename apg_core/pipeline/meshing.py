@@ -48,7 +48,12 @@ class MeshWorker:
 
     def fit(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
         """The given mesh divided among the parts, and those of further ones that none of them has."""
-        fitting = Fitting(Grid(options.grid_size), at_edges=options.fit_at_edges, further=options.further_parts)
+        fitting = Fitting(
+            Grid(options.grid_size),
+            at_edges=options.fit_at_edges,
+            further=options.further_parts,
+            regroup=options.regroup_pieces,
+        )
         fitted = fit_parts(parts, given, fitting)
         return FittedParts(
             parts=tuple(simplified(mesh, options) for mesh in fitted.meshes),

@@ -50,7 +50,7 @@ def part_files(
         for stem, some in models.items():
             extras = {"job": provenance.job} if stem == COMBINED and provenance.job is not None else {}
             placed = [replace(part, mesh=frame.place(part.mesh)) for part in some]
-            for name, content in write_model(kind, stem, Model(placed, frame, extras)):
+            for name, content in write_model(kind, stem, Model(placed, frame, extras, options.compress)):
                 if name not in written:  # a texture is the same in all of them
                     written.add(name)
                     yield name, content

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from apg_core.errors import ApgError
 from apg_core.protocol.mode import InputEntry, Mode
@@ -116,6 +116,10 @@ class Job(_Value):
     """All generation options as the job was queued with them, the preset's defaults among them."""
     inputs: dict[str, InputEntry] = {}
     """Its input files by kind."""
+    parent: str | None = None
+    """Id of the job that it edits; null where it is no edit."""
+    edit: dict[str, JsonValue] | None = None
+    """What was asked of the parent."""
     stop_reason: str | None
     """Why generation ended, once it has."""
     artifacts: list[Artifact]

@@ -170,6 +170,12 @@ class CleanupOptions(_Options):
     further_parts: Annotated[int, Field(ge=0, le=1000)] = 8
     """With `fit_to_mesh` and no mask: parts that may be added, up to `max_parts`, for lumps of at least 2 % of the
     volume that no part has, or that are apart from the rest of theirs; 0 gives them to their neighbours."""
+    exclusive: bool = False
+    """Where no mesh is given: at the end, what several parts have goes to the one whose field is larger there, that is
+    in which it lies deeper. A part that repeats another is left out."""
+    regroup_pieces: bool = True
+    """With `fit_at_edges` and no mask, where the sampled parts are far from making up the mesh: networks trained on
+    pieces between hollow edges say which of them are one part; off, each piece goes to the sampled part it lies in."""
     mask_remainder: bool = False
     """With `fit_to_mesh` and a mask: what no region's part has does not go to the nearest, but becomes parts of its
     own, as `further_parts` says without a mask."""
@@ -216,6 +222,9 @@ class OutputOptions(_Options):
     formats: Annotated[str, BeforeValidator(format_list)] = "glb"
     """Formats of the parts and of the object put together: `glb`, which is always written, `obj`, `stl`, `ply`, `3mf`;
     several with commas."""
+    compress: bool = False
+    """Pack the GLB files with meshoptimizer (EXT_meshopt_compression): smaller, nothing is lost, but only readers that
+    know it open them."""
     frame: Literal["normalised", "input"] = "normalised"
     """Where the parts lie in their files: `normalised` is centred with max |coordinate| 1, `input` the given mesh's own
     place and size."""

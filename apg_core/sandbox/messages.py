@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from apg_core import errors
 from apg_core.errors import InputError
 from apg_core.inputs import InputLimits
+from apg_core.protocol.mask import MaskOptions
 from apg_core.protocol.mode import InputName, Mode
 
 
@@ -24,6 +25,8 @@ class DecodeRequest(_Message):
     output: Path
     clean: bool = False
     """Whether `clean_input` is asked for."""
+    suggest: MaskOptions | None = None
+    """Write a suggested mask of the image, as JSON, instead of the prompt."""
 
 
 class Decoded(_Message):

@@ -15,6 +15,7 @@ from apg_core.inputs.prompt import read_prompt
 from apg_core.protocol.packing import pack_prompt
 from apg_core.sandbox.cleaning import cleaned
 from apg_core.sandbox.messages import DecodeAnswer, Decoded, DecodeRequest, Refusal
+from apg_core.sandbox.suggestion import suggest_mask
 
 
 def serve(memory_bytes: int) -> None:
@@ -43,6 +44,11 @@ def _answer(request: DecodeRequest) -> DecodeAnswer:
 
 def _decode(request: DecodeRequest) -> Decoded:
     prompt = read_prompt(request.files, request.limits)
+    if request.suggest is not None:
+        assert prompt.image is not None
+        suggestion = suggest_mask(prompt.image, request.suggest)
+        request.output.write_text(suggestion.model_dump_json(), encoding="utf-8")
+        return Decoded(mode=prompt.mode, regions=suggestion.regions)
     if request.clean:
         prompt = cleaned(prompt)
     request.output.write_bytes(pack_prompt(prompt))

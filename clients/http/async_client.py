@@ -8,6 +8,7 @@ from typing import Self, Unpack
 import httpx
 from httpx_sse import aconnect_sse
 
+from apg_core.protocol.edit import Edit
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus
 from clients.async_jobs import AsyncJobs
 from clients.http.calls import STREAM_TIMEOUT, TIMEOUT, Call, Calls, Flow, Result, headers_of
@@ -37,6 +38,10 @@ class AsyncAutoPartGenClient(AsyncJobs):
     async def submit(self, **given: Unpack[Inputs]) -> Job:
         """Queue a job for an image, a mesh, or both, with an indexed part mask of the image if there is one."""
         return await self._run(self._calls.submit(**given))
+
+    async def edit(self, job: Job | str, change: Edit, *, idempotency_key: str | None = None) -> Job:
+        """Queue a job that changes what another has made, which stays as it is."""
+        return await self._run(self._calls.edit(job, change, idempotency_key))
 
     async def get(self, job_id: str) -> Job:
         """The job as it is now."""

@@ -10,10 +10,12 @@ from typing import TypeAlias, TypeVar, Unpack
 
 import httpx
 from httpx_sse import ServerSentEvent
+from pydantic import JsonValue
 
+from apg_core.protocol.edit import Edit
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus, ProblemError
 from clients.http.retries import Reply, Retries
-from clients.submission import Inputs, Submission
+from clients.submission import EditSubmission, Inputs, Submission
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 STREAM_TIMEOUT = httpx.Timeout(60.0, connect=10.0, read=45.0)  # three heartbeats
@@ -29,6 +31,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
+    json: Mapping[str, JsonValue] | None = None
     delay: float = 0.0
 
     def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
@@ -40,6 +43,7 @@ class Call:
             headers=dict(self.headers),
             files=dict(self.files) or None,
             data=dict(self.data) or None,
+            json=self.json,
         )
 
 
@@ -64,6 +68,13 @@ class Calls:
         headers, data = {"Idempotency-Key": new.key}, {"options": json.dumps(new.options)}
         response = yield from self._answer(Call("POST", "/v1/jobs", headers=headers, files=new.files, data=data))
         return Job.model_validate_json(response.content)
+
+    def edit(self, job: Job | str, change: Edit, idempotency_key: str | None) -> Flow[Job]:
+        """Edit a job."""
+        new = EditSubmission.of(job, change, idempotency_key)
+        headers = {"Idempotency-Key": new.key}
+        call = Call("POST", f"/v1/jobs/{new.job_id}/edits", headers=headers, json=new.values)
+        return Job.model_validate_json((yield from self._answer(call)).content)
 
     def get(self, job_id: str) -> Flow[Job]:
         """Look at a job."""

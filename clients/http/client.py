@@ -10,6 +10,7 @@ from typing import Self, Unpack
 import httpx
 from httpx_sse import connect_sse
 
+from apg_core.protocol.edit import Edit
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus
 from clients.async_jobs import OnEvent
 from clients.errors import WaitTimeoutError
@@ -45,6 +46,10 @@ class AutoPartGenClient:
     def submit(self, **given: Unpack[Inputs]) -> Job:
         """Queue a job for an image, a mesh, or both, with an indexed part mask of the image if there is one."""
         return self._run(self._calls.submit(**given))
+
+    def edit(self, job: Job | str, change: Edit, *, idempotency_key: str | None = None) -> Job:
+        """Queue a job that changes what another has made, which stays as it is."""
+        return self._run(self._calls.edit(job, change, idempotency_key))
 
     def get(self, job_id: str) -> Job:
         """The job as it is now."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from deployments.http import artifacts, documentation, failures, jobs, status, submissions
+from deployments.http import artifacts, documentation, failures, jobs, masks, status, submissions
 from deployments.http.description import completed
 from deployments.http.request_ids import RequestIds
 from deployments.http.service import Service
@@ -43,7 +43,7 @@ def build_api(service: Service) -> FastAPI:
     )
     api.state.service = service
     failures.install(api, retry_after_seconds=service.desk.limits.retry_after_seconds)
-    for module in (submissions, jobs, artifacts, status, documentation):
+    for module in (submissions, jobs, artifacts, masks, status, documentation):
         api.include_router(module.router)
     api.mount(documentation.ASSETS, documentation.assets())
     add_studio(api)

@@ -71,6 +71,27 @@ async def receive(request: Request, folder: UploadFolder, *, json_bytes: int) ->
     raise MediaTypeError(f"send multipart/form-data or application/json, not {kind or 'a body without a type'}")
 
 
+async def receive_object(request: Request) -> dict[str, JsonValue]:
+    """A small JSON object.
+
+    Raises:
+        MediaTypeError: not JSON.
+        MalformedRequestError: cannot be parsed.
+        LimitError: larger than `OPTIONS_BYTES`.
+        InputError: no object.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise MediaTypeError(f"send application/json, not {kind or 'a body without a type'}")
+    try:
+        parsed = _parse(b"".join([chunk async for chunk in _counted(request, OPTIONS_BYTES)]))
+    except ClientDisconnect as error:
+        raise MalformedRequestError("the body ended before it was complete") from error
+    if not isinstance(parsed, dict):
+        raise InputError('the body must be a JSON object, such as {"operation": "remove", "parts": [0]}', field="body")
+    return parsed
+
+
 async def _receive_form(request: Request, folder: UploadFolder) -> Upload:
     parser = _WholeForm(
         request.headers,

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from apg_core.protocol.edit import EDITS
+from apg_core.protocol.mask import MaskOptions
 from apg_core.protocol.mode import INPUTS
 from apg_core.protocol.options import GenerationOptions
 from deployments.desk import Desk
@@ -28,10 +30,43 @@ SUBMISSION: Schema = {
 """The body of a submission; `completed` has the schemas that it refers to."""
 
 
+EDIT: Schema = {"required": True, "content": {"application/json": {"schema": {"$ref": _REFERENCE + "Edit"}}}}
+"""The body of an edit."""
+
+
+MASK_REQUEST: Schema = {
+    "required": True,
+    "content": {
+        kind: {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "image": {"type": "string", "description": INPUTS["image"].about, **picture},
+                    "options": {"$ref": _REFERENCE + "MaskOptions"},
+                },
+                "required": ["image"],
+                "additionalProperties": False,
+            },
+            **more,
+        }
+        for kind, picture, more in (
+            (
+                "multipart/form-data",
+                {"format": "binary"},
+                {"encoding": {"options": {"contentType": "application/json"}}},
+            ),
+            ("application/json", {"minLength": 1}, {}),
+        )
+    },
+}
+"""The body that a mask is suggested for; as JSON the image is base64 or a data URI."""
+
+
 def completed(document: Schema, service: Service) -> Schema:
     """What FastAPI says of the routes, completed for this service."""
     components = document["components"]
-    components["schemas"] |= _of_submissions(service.desk)
+    components["schemas"] |= _of_submissions(service.desk) | _of_edits()
+    components["schemas"]["MaskOptions"] = MaskOptions.model_json_schema()
     for operation in _operations(document):
         for answer in operation["responses"].values():
             for content in answer.get("content", {}).values():
@@ -68,6 +103,18 @@ def _of_submissions(desk: Desk) -> Schema:
         "additionalProperties": False,
     }
     return {_OPTIONS: _options(desk), _REQUEST: as_json, _FORM: as_form}
+
+
+def _of_edits() -> Schema:
+    union = EDITS.json_schema(ref_template=_REFERENCE + "{model}")
+    schemas: Schema = union.pop("$defs")
+    del schemas["JsonValue"]  # of the options that these take the place of
+    for schema in schemas.values():
+        if (options := schema["properties"].get("options")) is not None:
+            about = options["description"]
+            schema["properties"]["options"] = {"$ref": _REFERENCE + _OPTIONS, "description": about}
+        schema["required"] = ["operation", *schema.get("required", [])]
+    return {**schemas, "Edit": {"title": "Edit", "description": "What is to be done.", **union}}
 
 
 def _options(desk: Desk) -> Schema:

@@ -25,6 +25,10 @@ class HandleDesk:
             upload = await asyncio.to_thread(_store, files, options, folder)
             return (await self._desk.submit(upload, owner=owner, key=key, request_id=uuid4().hex)).job
 
+    async def edit_job(self, job_id: str, asked: dict[str, JsonValue], owner: str, key: str) -> Job:
+        """See `Desk.edit`."""
+        return (await self._desk.edit(job_id, asked, owner=owner, key=key, request_id=uuid4().hex)).job
+
     def get_job(self, job_id: str, owner: str) -> Job:
         """See `Desk.get`."""
         return self._desk.get(job_id, owner)

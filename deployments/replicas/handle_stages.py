@@ -16,6 +16,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from apg_core.errors import ApgError
 from apg_core.geometry.extent import Extent
+from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.ending import Ending
@@ -126,6 +127,10 @@ class HandleStages:
         return await self._do(
             Stage.FIT, self.handles.mesh_worker.call(MeshWorkerReplica.fit, list(parts), given, options)
         )
+
+    async def merge_parts(self, parts: Sequence[TriangleMesh]) -> Cleaned:
+        """See `EditStages`."""
+        return await self._do(Stage.CLEANUP, self.handles.mesh_worker.call(MeshWorkerReplica.merge, list(parts)))
 
     async def draft_file(self, part: AcceptedPart, parts_total: int | None) -> OutputFile:
         """See `JobStages`."""

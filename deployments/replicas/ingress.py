@@ -11,6 +11,7 @@ from ray.serve.context import _get_global_client
 from ray.serve.exceptions import RayServeException
 
 from apg_core.presets import load_preset
+from apg_core.protocol.backends import AUTO
 from apg_core.sandbox.decoder import Decoder
 from deployments.desk import Desk
 from deployments.errors import NotReadyError, OpenServiceError
@@ -22,6 +23,7 @@ from deployments.replicas.handle_desk import HandleDesk
 from deployments.replicas.handles import Handle
 from deployments.replicas.loopback import listen_where_ray_does
 from deployments.replicas.replica import Replica
+from deployments.replicas.shape_codec import ShapeCodecReplica
 from deployments.settings import AccessSettings, AppArgs
 from deployments.stores.jobs.feed import EventFeed
 from deployments.stores.opening import Stores, open_stores
@@ -34,7 +36,9 @@ READY_SECONDS = 2.0
 class IngressReplica(HandleDesk):
     """Answers HTTP requests, and the calls of `clients.handle`."""
 
-    def __init__(self, args: AppArgs, *, waits_for: Sequence[Handle[Replica]]) -> None:
+    def __init__(
+        self, args: AppArgs, *, waits_for: Sequence[Handle[Replica]], codec: Handle[ShapeCodecReplica]
+    ) -> None:
         join_serve_logs()
         listen_where_ray_does()
         check_bound_address(_bound_host(), args.access)
@@ -47,6 +51,7 @@ class IngressReplica(HandleDesk):
             artifacts=stores.artifacts,
             feed=EventFeed(stores.jobs, poll_seconds=POLL_SECONDS),
             decoder=Decoder(processes=args.decoder_processes, memory_bytes=args.limits.decode_bytes),
+            backend_lack=_Backends(codec).lack,
         )
         super().__init__(desk)
         self._service = Service(
@@ -92,6 +97,23 @@ class _Readiness:
             except (TimeoutError, RayError, RayServeException) as error:
                 raise NotReadyError(f"{handle.name} is still starting; try again shortly") from error
             self._waiting.remove(handle)
+
+
+class _Backends:
+    """Asks where surfaces are extracted what can run there; each answer is kept."""
+
+    def __init__(self, codec: Handle[ShapeCodecReplica]) -> None:
+        self._codec = codec
+        self._lacks: dict[str, str | None] = {AUTO: None}
+
+    async def lack(self, backend: str) -> str | None:
+        if backend not in self._lacks:
+            try:
+                asked = self._codec.call(ShapeCodecReplica.lacks, backend)()
+                self._lacks[backend] = await asyncio.wait_for(asked, READY_SECONDS)
+            except (TimeoutError, RayError, RayServeException):  # nobody can say: a job of it may still fail
+                return None
+        return self._lacks[backend]
 
 
 def _bound_host() -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from apg_core.geometry.extent import Extent
+from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.picture.render import preview
 from apg_core.geometry.surface import Surface
@@ -52,6 +53,10 @@ class MeshWorkerReplica(Replica):
     def fit(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
         """The parts cut to the given mesh and grown into its gaps."""
         return self._meshes.fit(parts, given, options)
+
+    def merge(self, parts: Sequence[TriangleMesh]) -> Cleaned:
+        """The parts in one."""
+        return self._meshes.merge(parts)
 
     def draft_file(self, part: AcceptedPart, parts_total: int | None) -> OutputFile:
         """An accepted part's file while the generation goes on."""

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 
 from apg_core.geometry.extent import Extent
+from apg_core.geometry.isosurface import lack_of
 from apg_core.geometry.surface import Surface, zero_surface
 from apg_core.pipeline.codec import ShapeCodec
 from apg_core.pipeline.meshing import MeshWorker
@@ -36,6 +37,10 @@ class ShapeCodecReplica(Replica):
         """Latent of a surface."""
         async with self._device:
             return await asyncio.to_thread(self._codec.encode, surface, posterior_seed=posterior_seed)
+
+    def lacks(self, backend: str) -> str | None:
+        """What keeps an iso-surface backend from running here."""
+        return lack_of(backend)
 
     async def extent(self, latent: LatentArray) -> Extent:
         """Where a latent's shape roughly is."""

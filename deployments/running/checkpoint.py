@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
+from apg_core.pipeline.earlier import Earlier
+from apg_core.pipeline.edit import Plan, plan_edit
 from apg_core.pipeline.ending import Resume
 from apg_core.pipeline.finishing import OutputFile
 from apg_core.protocol.arrays import LatentArray
+from apg_core.protocol.edit import read_edit
 from apg_core.protocol.manifest import AcceptedPart, FailedRegion, PartFacts
 from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.packing import pack_latent, pack_mesh, unpack_latent, unpack_mesh, unpack_prompt
@@ -19,14 +22,16 @@ PROMPT = ".prompt.npz"
 """Name of the hidden artifact that holds a job's decoded inputs."""
 WHOLE = ".whole.npz"
 """Name of the hidden artifact that holds the latent of the whole object."""
+EARLIER = ".earlier.safetensors"
+"""Name of the hidden artifact that holds the generation that a job edits, as `latents.safetensors` does."""
 
 
-def part_state(index: int) -> str:
-    """Name of the hidden artifact that holds an accepted part's mesh, exactly."""
-    return f".part_{index:03d}.npz"
+def part_state(number: int) -> str:
+    """Name of the hidden artifact that holds the mesh of a job's first, second ... accepted part, exactly."""
+    return f".part_{number:03d}.npz"
 
 
-class _Row(BaseModel):
+class RunRow(BaseModel):
     """What is kept in the job's own row."""
 
     model_config = ConfigDict(frozen=True)
@@ -41,6 +46,8 @@ class Checkpoint:
     prompt: Prompt
     options: GenerationOptions
     resume: Resume
+    edited: tuple[Earlier, Plan] | None = None
+    """Of an edit: the generation that it changes, and what is to be done."""
 
     @classmethod
     async def load(cls, job: ClaimedJob) -> "Checkpoint":
@@ -58,6 +65,10 @@ class Checkpoint:
             for part in claim.parts
         ]
         whole = claim.job.artifact(WHOLE)
+        edited = None
+        if claim.job.edit is not None:
+            earlier = Earlier.unpack(await job.get_hidden(EARLIER))
+            edited = earlier, plan_edit(earlier.record, read_edit(claim.job.edit))
         return cls(
             prompt=unpack_prompt(await job.get_hidden(PROMPT)),
             options=GenerationOptions.model_validate(claim.job.options),
@@ -66,12 +77,13 @@ class Checkpoint:
                 parts=parts,
                 failed_regions=failed_regions(claim),
             ),
+            edited=edited,
         )
 
 
 def failed_regions(claim: Claim) -> tuple[FailedRegion, ...]:
     """The mask regions that earlier runs have passed over."""
-    return _Row.model_validate(claim.checkpoint).failed_regions
+    return RunRow.model_validate(claim.checkpoint).failed_regions
 
 
 async def save_whole(job: ClaimedJob, latent: LatentArray) -> None:
@@ -81,16 +93,18 @@ async def save_whole(job: ClaimedJob, latent: LatentArray) -> None:
         await job.write(JobLeases.keep, artifacts=[stored], checkpoint=job.claim.checkpoint)
 
 
-async def save_part(job: ClaimedJob, part: AcceptedPart, file: OutputFile, *, progress: float) -> StoredArtifact:
-    """Keep an accepted part exactly, with the file that callers see of it; returns that file."""
+async def save_part(
+    job: ClaimedJob, part: AcceptedPart, file: OutputFile, *, number: int, progress: float
+) -> StoredArtifact:
+    """Keep an accepted part exactly, the `number`th of this job, with the file that callers see; returns that file."""
     shown = await job.put(file.name, file.content)
-    exact = await job.put(part_state(part.facts.index), pack_mesh(part.mesh))
-    record = PartRecord(index=part.facts.index, facts=part.facts.model_dump(mode="json"))
+    exact = await job.put(part_state(number), pack_mesh(part.mesh))
+    record = PartRecord(index=number, facts=part.facts.model_dump(mode="json"))
     await job.write(JobLeases.accept_part, record, mesh=shown, hidden=[exact], progress=progress)
     return shown
 
 
 async def save_failed_regions(job: ClaimedJob, regions: tuple[FailedRegion, ...]) -> None:
     """Keep which mask regions have been passed over."""
-    row = _Row(failed_regions=regions).model_dump(mode="json")
+    row = RunRow(failed_regions=regions).model_dump(mode="json")
     await job.write(JobLeases.keep, artifacts=[], checkpoint=row)

@@ -1,11 +1,13 @@
 """A job in a runner's hands: its files, and changes to it that hold only while its lease does."""
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from pathlib import PurePath
 from typing import Concatenate, ParamSpec, TypeVar
 
 from apg_core.protocol.backoff import delays
@@ -50,13 +52,27 @@ class ClaimedJob:
         return (await _patiently(partial(self.leases.look, [lease])))[lease.job_id]
 
     async def put(self, name: str, content: bytes) -> StoredArtifact:
-        """Write one of the job's files.
+        """Write one of the job's files; one that an edit shares with its parent is not written again.
 
         Raises:
             OutputError: the artifact store is full, read-only, or cannot be reached.
         """
         lease = self.claim.lease
+        if (shared := self._shared(name, content)) is not None:
+            return shared
         return await asyncio.to_thread(self.artifacts.put, lease.job_id, lease.run, name, content)
+
+    def _shared(self, name: str, content: bytes) -> StoredArtifact | None:
+        if self.claim.job.parent is None:
+            return None
+        sha256 = hashlib.sha256(content).hexdigest()
+        same = (
+            one
+            for one in self.claim.job.artifacts
+            if one.sha256 == sha256 and PurePath(one.name).suffix == PurePath(name).suffix
+        )
+        found = next(same, None)
+        return None if found is None else replace(found, name=name)
 
     async def get(self, stored: StoredArtifact) -> bytes:
         """The content of one of the job's files.

@@ -6,14 +6,14 @@ from typing import Protocol
 
 from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.finishing import OutputFile
-from apg_core.pipeline.stages import Stages
+from apg_core.pipeline.stages import EditStages
 from apg_core.protocol.manifest import AcceptedPart, Provenance
 from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import Prompt
 from apg_core.protocol.stage import Stage
 
 
-class JobStages(Stages, Protocol):
+class JobStages(EditStages, Protocol):
     """What one job needs done."""
 
     @property

@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 
 from apg_core.errors import ApgError, OutputError
 from apg_core.pipeline.brief import Brief
+from apg_core.pipeline.earlier import check_weights
+from apg_core.pipeline.editing import EditBrief, carry_out
 from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.finishing import OutputFile
 from apg_core.pipeline.generate import generate
 from apg_core.presets import Preset
-from apg_core.protocol.manifest import Provenance
+from apg_core.protocol.manifest import ParentEntry, Provenance
 from apg_core.protocol.stage import Stage
 from deployments.errors import ExpiredError, LeaseLostError, StoreError, UnavailableError
 from deployments.problems import problem_of
 from deployments.running.archive import archive_of
-from deployments.running.checkpoint import Checkpoint
+from deployments.running.checkpoint import EARLIER, Checkpoint
 from deployments.running.claimed import ClaimedJob
 from deployments.running.job_stages import JobStages
 from deployments.running.sink import JobSink
@@ -67,20 +69,45 @@ class JobRunner:
 
     async def _generate(self, job: ClaimedJob, stages: JobStages, sink: JobSink) -> None:
         start = await Checkpoint.load(job)
-        brief = Brief(prompt=start.prompt, options=start.options, preset=self.preset, stages=stages, sink=sink)
         async with sink.reporting_steps():
-            ending = await generate(brief, start.resume)
+            ending = await self._ending(start, stages, sink)
         await sink.stage(Stage.PACKAGE)
-        provenance = replace(self.provenance, inputs=job.claim.job.inputs, job=job.claim.job.id)
+        provenance = _with_origin(self.provenance, job.claim.job)
         files = await stages.package(ending, start.prompt, start.options, provenance)
         end = JobEnd(
             "succeeded",
             stop_reason=ending.stop_reason.value,
             artifacts=[await job.put(file.name, file.content) for file in files],
+            parts_done=None if start.edited is None else len(ending.parts),
             tally=_tally(ending, stages),
         )
         await job.write(JobLeases.finish, end)
         log.info("job succeeded", extra={"parts": len(ending.parts), "seconds": ending.timings})
+
+    async def _ending(self, start: Checkpoint, stages: JobStages, sink: JobSink) -> Ending:
+        if start.edited is None:
+            brief = Brief(prompt=start.prompt, options=start.options, preset=self.preset, stages=stages, sink=sink)
+            return await generate(brief, start.resume)
+        earlier, plan = start.edited
+        if plan.samples and earlier.record.weights:  # an interrupted parent's are not known
+            check_weights(earlier.record, self.provenance)
+        edit_brief = EditBrief(
+            prompt=start.prompt,
+            options=start.options,
+            preset=self.preset,
+            stages=stages,
+            sink=sink,
+            earlier=earlier,
+            plan=plan,
+        )
+        return await carry_out(edit_brief, start.resume)
+
+
+def _with_origin(loaded: Provenance, job: JobRecord) -> Provenance:
+    origin = replace(loaded, inputs=job.inputs, job=job.id)
+    if (earlier := job.artifact(EARLIER)) is None:
+        return origin
+    return replace(origin, parent=ParentEntry(latents=earlier.sha256, job=job.parent), edit=job.edit)
 
 
 @contextmanager

@@ -31,7 +31,8 @@ class JobSink:
         """`draft_file` makes the file of a part, and of how many there will be where that is known."""
         self._job = job
         self._draft_file = draft_file
-        self._progress = Progress(job.claim.job.parts_total, parts_done=len(job.claim.parts))
+        self._progress = Progress(job.claim.job.parts_total, parts_done=job.claim.job.parts_done)
+        self._accepted = len(job.claim.parts)
         self._failed_regions = checkpoint.failed_regions(job.claim)
         self._reported = -1.0
         self.part_files = [one for one in job.claim.job.artifacts if not one.is_hidden]
@@ -55,8 +56,10 @@ class JobSink:
         """See `Sink`."""
         progress = replace(self._progress, parts_done=self._progress.parts_done + 1, trajectory=0.0)
         file = await self._draft_file(part, progress.parts_total)
-        self.part_files.append(await checkpoint.save_part(self._job, part, file, progress=progress.share))
+        saved = checkpoint.save_part(self._job, part, file, number=self._accepted, progress=progress.share)
+        self.part_files.append(await saved)
         self._progress = progress
+        self._accepted += 1
         self._reported = progress.share
         log.info("part accepted", extra={"part": part.facts.index, "seed": part.facts.seed})
 

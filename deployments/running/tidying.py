@@ -33,13 +33,18 @@ class Tidying:
         self._retention.settle()
         self._retention.drop_old()
         for job_id in self._retention.due():
-            self._artifacts.remove_job(job_id)
+            self._remove_files(job_id)
             self._retention.forget(job_id)
         for job in self._retention.without_archive(ARCHIVE):
             self._archive(job)
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + STRAY_SECONDS
             self._remove_strays()
+
+    def _remove_files(self, job_id: str) -> None:
+        """Those of a job that no other has."""
+        for folder, keep in self._retention.folders_left_by(job_id).items():
+            self._artifacts.remove_job(folder, keep=keep)
 
     def _archive(self, job: JobRecord) -> None:
         """The accepted parts of a job that ended while no runner had it, in one file."""
@@ -54,5 +59,5 @@ class Tidying:
         """Files of submissions that were killed before their job was queued."""
         for job_id in self._retention.unknown(self._artifacts.jobs()):
             if self._artifacts.last_written(job_id) < time.time() - STRAY_AGE_SECONDS:
-                self._artifacts.remove_job(job_id)
+                self._remove_files(job_id)
                 log.info("files without a job removed", extra={"job": job_id})

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -92,11 +92,17 @@ class ArtifactStore:
             raise StoreError(f"{artifact.name} cannot be read now; try again") from error
         return _chunks(source, length)
 
-    def remove_job(self, job_id: str) -> None:
-        """Remove every file of a job, finished or not; nothing happens where there is none."""
+    def remove_job(self, job_id: str, *, keep: Collection[str] = ()) -> None:
+        """Remove every file of a job, finished or not, but those with keys to keep; it may have none."""
         try:
             with contextlib.suppress(FileNotFoundError):
-                self._files.delete_dir(job_id)
+                if not keep:
+                    self._files.delete_dir(job_id)
+                    return
+                inside = FileSelector(job_id, recursive=True, allow_not_found=True)
+                for found in self._files.get_file_info(inside):
+                    if found.type is FileType.File and found.path not in keep:
+                        self._files.delete_file(found.path)
         except OSError as error:
             raise StoreError(f"artifacts of job {job_id} cannot be removed now") from error
 

@@ -60,6 +60,18 @@ def test_a_job_is_looked_at_and_cancelled(picture: Path, capsys: pytest.CaptureF
     assert main(["watch", job_id]) == 1
 
 
+def test_a_job_is_edited_by_another(server: Server, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["submit", "--image", str(picture)]) == 0
+    parent = capsys.readouterr().out.strip()
+    assert main(["cancel", parent]) == 0
+    capsys.readouterr()
+    assert main(["edit-job", parent, "--continue", "--option", "seed=3"]) == 0
+    job = server.service.desk.get(capsys.readouterr().out.strip(), "ann")
+    assert (job.parent, job.edit) == (parent, {"operation": "continue", "options": {"seed": 3}})
+    assert main(["edit-job", parent, "--remove", "0"]) == 1
+    assert "there is no part 0" in capsys.readouterr().err
+
+
 def test_what_the_service_refuses_is_one_line_on_the_terminal(
     picture: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

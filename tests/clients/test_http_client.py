@@ -125,7 +125,7 @@ def test_the_async_client_does_the_same(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_broken_event_stream_is_taken_up_where_it_broke(server: Server) -> None:
-    with breaking_proxy(server.url, after_bytes=900) as url, AutoPartGenClient(url, "secret") as client:
+    with breaking_proxy(server.url, after_bytes=1500) as url, AutoPartGenClient(url, "secret") as client:
         with AutoPartGenClient(server.url, "secret") as direct:
             job = direct.submit(image=png())
         claim = server.runner.claim()

@@ -1,6 +1,7 @@
 """Folders and manifests become items; what is wrong with one stays with that one."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,13 @@ import pytest
 
 from apg_core.errors import InputError, MeshError, OptionError, PromptError
 from apg_core.inputs import InputLimits, read_mesh
+from apg_core.protocol.options import GenerationOptions
 from cluster.items import Item, find_items
+from cluster.results import Outcome, write_outcomes
 from cluster.storage import Place
+from cluster.work import Failure, Work
+
+FAILURE = Failure("internal", "broken")
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -147,3 +153,53 @@ def test_a_gltf_takes_its_buffers_along(tmp_path: Path) -> None:
     (tmp_path / "a.gltf").write_text(json.dumps(document).replace("buffers/", "../"))
     with pytest.raises(MeshError, match="never followed"):
         item.contents(InputLimits())
+
+
+def test_what_no_file_can_be_called_is_one_refusal_each(tmp_path: Path) -> None:
+    rows = [
+        {"id": "good", "image": "a.png"},
+        {"id": "numbers", "image": "a.png", "options": [1, 2]},
+        {"id": "pairs", "image": "a.png", "options": [["seed", 3]]},
+        {"id": "lone \ud800", "image": "a.png"},
+        {"id": "path", "image": "a\ud800.png"},
+        {"id": "results.parquet", "mesh": "a.glb"},
+        {"id": "errors.parquet", "mesh": "a.glb"},
+        {"id": "deep", "image": "a.png", "options": "[" * 100_000},
+    ]
+    lines = [json.dumps(row) for row in rows] + ['{"id": ' + "[" * 100_000]
+    (tmp_path / "all.jsonl").write_text("\n".join(lines))
+    found = find_items(Place.of(tmp_path / "all.jsonl"))
+    refused = [item.id for item in found if item.refusal is not None]
+    assert refused == [
+        "numbers", "lone \\ud800", "path", "results.parquet", "errors.parquet", "deep", "row-9",
+    ]  # fmt: skip
+    assert found[2].chosen_options().seed == 3
+    failed = (Work(item=item, options=GenerationOptions(), failure=FAILURE) for item in found)
+    write_outcomes(map(Outcome.of, failed), Place.of(tmp_path))
+    assert pq.read_table(tmp_path / "errors.parquet").num_rows == len(found)
+
+
+def test_a_file_name_that_is_not_utf8_is_one_refusal(tmp_path: Path) -> None:
+    for name in (b"caf\xe9.png", b"chair.png", b"results.parquet.glb"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"")
+    found = find_items(Place.of(tmp_path))
+    assert [(item.id, item.refusal is None) for item in found] == [
+        ("caf\\udce9", False), ("chair", True), ("results.parquet", False),
+    ]  # fmt: skip
+    assert "rename it" in str(found[0].refusal)
+
+
+def test_a_damaged_page_of_parquet_costs_its_group_of_rows(tmp_path: Path) -> None:
+    manifest = tmp_path / "all.parquet"
+    table = pa.table({"id": [f"object-{number}" for number in range(30)], "image": ["a.png"] * 30})
+    pq.write_table(table, manifest, row_group_size=10, compression="gzip", use_dictionary=False)
+    content = bytearray(manifest.read_bytes())
+    place = pq.ParquetFile(manifest).metadata.row_group(1).column(0).data_page_offset
+    content[place + 30 : place + 60] = bytes(30)
+    manifest.write_bytes(content)
+    found = find_items(Place.of(manifest))
+    assert [item.id for item in found if item.refusal is None] == [
+        f"object-{number}" for number in range(30) if not 10 <= number < 20
+    ]
+    [lost] = [item for item in found if item.refusal is not None]
+    assert "row group 1 of all.parquet (10 rows) is damaged" in str(lost.refusal)

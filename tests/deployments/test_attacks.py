@@ -7,6 +7,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from apg_core.geometry.isosurface import lack_of
 from tests.support.http_server import Server
 from tests.support.inputs import png
 
@@ -84,3 +85,16 @@ def test_who_has_no_room_in_the_queue_is_told_before_anything_is_decoded(server:
     with httpx.Client(base_url=server.url, headers={"X-API-Key": "bob-key"}) as bob:
         answer = bob.post("/v1/jobs", files={"image": ("a.png", b"\x89PNG and nothing")})
         assert answer.status_code == 422
+
+
+def test_a_backend_that_is_not_installed_is_refused_when_it_is_asked_for(ann: httpx.Client) -> None:
+    lack = lack_of("diso")
+    if lack is None:
+        pytest.skip("diso runs here")
+    files = {"image": ("a.png", png())}
+    answer = ann.post("/v1/jobs", files=files, data={"options": '{"isosurface_backend": "diso"}'})
+    assert (answer.status_code, answer.json()["field"]) == (422, "isosurface_backend")
+    assert lack in answer.json()["detail"]
+    for backend in ("auto", "skimage"):
+        given = {"options": f'{{"isosurface_backend": "{backend}"}}'}
+        assert ann.post("/v1/jobs", files=files, data=given).status_code == 202

@@ -89,6 +89,15 @@ def test_a_client_made_from_the_description_can_do_all_that_there_is(client: Gen
     again = client.submit_job(body={"image": png()}, media_type="multipart/form-data").json()
     assert client.cancel_job(path_parameters={"job_id": again["id"]}).json()["status"] == "cancelled"
 
+    going_on = client.edit_job(
+        path_parameters={"job_id": again["id"]}, body={"operation": "continue"}, media_type="application/json"
+    )
+    assert (going_on.status_code, going_on.json()["parent"]) == (202, again["id"])
+    suggested = client.suggest_mask(
+        body={"image": png(), "options": {"remove_background": False}}, media_type="multipart/form-data"
+    )
+    client.check(suggested.json(), "MaskSuggestion")
+
     assert client.list_models().json()["limits"] == client.get_limits().json()
     assert client.check_alive().json() == client.check_ready().json() == {"status": "ok"}
     assert "apg_jobs_finished_total" in client.get_metrics().text

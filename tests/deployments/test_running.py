@@ -199,6 +199,25 @@ def test_a_job_is_run_to_its_end_and_told_as_it_goes(shop: Workshop) -> None:
     run(main())
 
 
+def test_a_job_leaves_every_format_that_was_asked_for(shop: Workshop) -> None:
+    job_id = shop.submit("image", formats="obj,stl,ply,3mf", max_parts=1)
+
+    async def main() -> None:
+        job = await shop.run(job_id)
+        kinds = {one.name: one.media_type for one in job.artifacts}
+        assert job.status == "succeeded"
+        for stem in ("mesh_000", "mesh_combined"):
+            assert kinds[f"{stem}.glb"] == "model/gltf-binary"
+            assert kinds[f"{stem}.obj"] == "model/obj"
+            assert kinds[f"{stem}.mtl"] == "model/mtl"
+            assert kinds[f"{stem}.stl"] == "model/stl"
+            assert kinds[f"{stem}.3mf"] == "model/3mf"
+            assert kinds[f"{stem}.ply"] == "application/octet-stream"
+        assert f'"extras":{{"job":"{job_id}"}}'.encode() in shop.content(job_id, "mesh_combined.glb")
+
+    run(main())
+
+
 @pytest.mark.parametrize("stage", Stage)
 def test_a_job_cancelled_in_any_stage_keeps_its_parts_and_frees_its_place(shop: Workshop, stage: Stage) -> None:
     async def main() -> None:

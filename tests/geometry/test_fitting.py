@@ -202,6 +202,11 @@ def test_shells_that_overlap_are_one_solid() -> None:
     assert found.partition.exact
 
 
+def test_a_shell_that_is_there_twice_counts_once() -> None:
+    whole = TriangleMesh.joined([ball(0.5), ball(0.5)])
+    check_tiling(fit([ball(0.5)], whole), volume(ball(0.5)))
+
+
 def test_corners_with_normals_of_their_own_leave_a_mesh_closed() -> None:
     whole = block((1.6, 0.6, 0.6))
     apart = TriangleMesh(whole.vertices[whole.faces].reshape(-1, 3), np.arange(36).reshape(-1, 3))

@@ -1,10 +1,6 @@
 """The looks of a glTF: what is read of them, and that nothing about them refuses or harms."""
 
-import base64
 import io
-import json
-import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.objects import block
-from support.textured import checkerboard, checkered, textured_table, textured_table_glb
+from support.textured import (
+    Change,
+    bomb,
+    changed,
+    checkerboard,
+    checkered,
+    textured_table,
+    textured_table_glb,
+    with_image,
+)
 
 from apg_core.geometry.files.glb import glb
 from apg_core.geometry.files.model import FilePart
@@ -23,19 +28,6 @@ from apg_core.inputs.mesh import read_mesh
 from apg_core.protocol.appearance import Appearance, Material
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.packing import pack_mesh, unpack_mesh
-
-Change = Callable[[dict[str, Any]], object]
-
-
-def changed(data: bytes, change: Change) -> bytes:
-    """A GLB with its document changed."""
-    (length,) = struct.unpack_from("<I", data, 12)
-    document = json.loads(data[20 : 20 + length])
-    change(document)
-    text = json.dumps(document).encode()
-    text += b" " * (-len(text) % 4)
-    rest = data[20 + length :]
-    return struct.pack("<4sIII4s", b"glTF", 2, 20 + len(text) + len(rest), len(text), b"JSON") + text + rest
 
 
 def cube(look: Appearance) -> bytes:
@@ -135,21 +127,6 @@ def test_other_maps_are_left_out_and_told_of() -> None:
         "a material's metallic-roughness texture was left out",
     )
     assert look.textured
-
-
-def bomb() -> bytes:
-    """A PNG of a hundred bytes that declares 60,000 x 60,000 pixels."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
-def with_image(content: bytes) -> Change:
-    uri = "data:image/png;base64," + base64.b64encode(content).decode()
-    return lambda document: document["images"].__setitem__(0, {"uri": uri})
 
 
 def truncated() -> bytes:

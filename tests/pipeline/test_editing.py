@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from apg_core import edit
-from apg_core.errors import EditError, InputError, PresetError
+from apg_core.errors import EditError, InputError
 from apg_core.geometry.measure import measure
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.earlier import LATENTS_FILE, Earlier
@@ -163,7 +163,7 @@ def test_parts_that_an_edit_leaves_alone_keep_their_index_and_their_file(
     assert indices(made) == listed
     before, after = files(folder), files(tmp_path)
     assert set(after) == {f"mesh_{index:03d}.glb" for index in listed}
-    touched = {"merge": {2}, "split": {1, 3}}.get(change.operation, set())
+    touched = {"merge": {2}, "split": {1, 3}, "rename": {1}}.get(change.operation, set())
     assert {name for name in after if before.get(name) != after[name]} == {f"mesh_{k:03d}.glb" for k in touched}
 
 
@@ -213,7 +213,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_sampling_with_other_weights_is_refused_and_what_needs_none_is_not(folder: Path, tiny: Pipeline) -> None:
-    with pytest.raises(PresetError, match="made with preset nano, and tiny is loaded"):
+    with pytest.raises(EditError, match="made with preset nano, and tiny is loaded"):
         edit(tiny, folder, Resample(parts=(0,)))
     assert indices(edit(tiny, folder, Remove(parts=(0,)))) == [1, 2]
 

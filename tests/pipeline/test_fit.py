@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from manifold3d import Manifold, Mesh
 
 from apg_core.pipeline.local import (
     Pipeline,
@@ -140,3 +141,21 @@ def test_a_part_that_is_dropped_in_the_end_leaves_no_draft(tiny: Pipeline, tmp_p
     assert len(made.parts) == 1
     meshes = {path.name for path in tmp_path.glob("*.glb")}
     assert meshes == {"mesh_000.glb", "mesh_combined.glb"}
+
+
+def test_without_a_mesh_parts_that_overlap_share_nothing_and_repeated_ones_are_left_out(tiny: Pipeline) -> None:
+    left, right = (latent_of(tiny, ball(0.5, (x, 0, 0))) for x in (-0.25, 0.25))
+    picture = np.full((64, 64, 3), 255, np.uint8)
+    picture[16:48, 20:44] = (200, 40, 40)
+    options = QUIET.model_copy(update={"max_parts": 3, "iou_threshold": -1.0, "exclusive": True})
+    made = generate_from_image(from_latents(tiny, right, left, right, right), picture, options=options)
+    bodies = [Manifold(Mesh(part.mesh.vertices, part.mesh.faces.astype(np.uint32))) for part in made.parts]
+    assert len(bodies) == 2
+    assert (bodies[0] ^ bodies[1]).volume() < 1e-6
+    loose = generate_from_image(
+        from_latents(tiny, right, left, right, right), picture, options=options.model_copy(update={"exclusive": False})
+    )
+    solids = [Manifold(Mesh(part.mesh.vertices, part.mesh.faces.astype(np.uint32))) for part in loose.parts]
+    assert len(solids) == 3
+    assert sum(body.volume() for body in bodies) == pytest.approx((solids[0] + solids[1]).volume(), rel=1e-4)
+    assert any("has nothing of itself" in warning for warning in made.manifest.warnings)

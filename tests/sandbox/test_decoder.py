@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import trimesh
 
 from apg_core.errors import InputError, LimitError, MaskError
 from apg_core.inputs import InputLimits, read_image
@@ -17,6 +18,7 @@ from apg_core.protocol.packing import unpack_prompt
 from apg_core.sandbox.decoder import Decoder
 from apg_core.sandbox.messages import DecodeRequest
 from tests.support.inputs import blank_png, box_glb, mask_png, png
+from tests.support.textured import bomb, changed, textured_table_glb, with_image
 
 
 def request(folder: Path, *, seconds: float = 20.0, **files: bytes) -> DecodeRequest:
@@ -153,3 +155,34 @@ def test_a_decoder_process_ends_with_its_parent() -> None:
     os.close(writing)
     assert process.wait(20) == 0
     process.stdout.close()
+
+
+def test_looks_arrive_and_a_texture_that_would_take_gigabytes_is_left_out(tmp_path: Path) -> None:
+    async def work(decoder: Decoder) -> None:
+        await decoder.decode(request(tmp_path, mesh_glb=textured_table_glb()))
+        mesh = unpack_prompt((tmp_path / "prompt.npz").read_bytes()).mesh
+        assert mesh is not None
+        assert mesh.look is not None
+        assert mesh.look.textured
+        await decoder.decode(request(tmp_path, mesh_glb=changed(textured_table_glb(), with_image(bomb()))))
+        mesh = unpack_prompt((tmp_path / "prompt.npz").read_bytes()).mesh
+        assert mesh is not None
+        assert mesh.look is not None
+        assert not mesh.look.textured
+        assert "the limit is" in mesh.look.notes[0]
+
+    with_decoder(work)
+
+
+def test_a_mesh_is_cleaned_where_that_is_asked_for(tmp_path: Path) -> None:
+    outer, inner = trimesh.creation.box(), trimesh.creation.icosphere(radius=0.3)
+    given = trimesh.Scene([outer, inner]).export(file_type="glb")
+
+    async def work(decoder: Decoder) -> None:
+        await decoder.decode(request(tmp_path, mesh_glb=given).model_copy(update={"clean": True}))
+
+    with_decoder(work)
+    prompt = unpack_prompt((tmp_path / "prompt.npz").read_bytes())
+    assert prompt.mesh is not None
+    assert len(prompt.mesh.faces) == 12
+    assert "removed 1 inner shells" in prompt.notes[0]

@@ -36,6 +36,8 @@ class RunningService:
         self._config = folder / "serve.yaml"
         self._config.write_text(yaml.safe_dump(self._settings()))
         self._driver: psutil.Popen | None = None
+        self.answers: set[tuple[int, str]] = set()
+        """Status and media type of every answer to the question whether it is ready."""
 
     @property
     def client(self) -> AutoPartGenClient:
@@ -78,9 +80,11 @@ class RunningService:
         if self._driver.poll() is not None:
             pytest.fail(f"the service ended at its start:\n{self.log.read_text()[-4000:]}")
         try:
-            return httpx.get(f"{self.url}/health/ready", timeout=5).status_code == 200
+            answer = httpx.get(f"{self.url}/health/ready", timeout=5)
         except httpx.TransportError:
             return False
+        self.answers.add((answer.status_code, answer.headers["content-type"]))
+        return answer.status_code == 200
 
     def processes(self) -> list[psutil.Process]:
         """All of it."""

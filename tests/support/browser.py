@@ -52,7 +52,13 @@ DROP = """([selector, files]) => {
     target.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: carried }));
   }
 }"""
-COUNT_DRAWS = """
+WATCH = """
+  window.sent = [];
+  const send = window.fetch;
+  window.fetch = (url, request, ...rest) => {
+    if (request?.body instanceof FormData) window.sent.push(request.body);
+    return send(url, request, ...rest);
+  };
   window.draws = 0;
   for (const name of ["drawElements", "drawArrays"]) {
     const draw = WebGL2RenderingContext.prototype[name];
@@ -138,7 +144,7 @@ class Studio:
         self.page.on("console", lambda one: self.errors.append(one.text) if one.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(f"{error.name}: {error.message}"))
         self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.add_init_script(COUNT_DRAWS)
+        self.page.add_init_script(WATCH)
 
     def open(self, place: str = "") -> None:
         """Go to the page."""
@@ -195,6 +201,13 @@ class Studio:
         """Draw calls so far."""
         return int(self.page.evaluate("window.draws"))
 
+    def sent(self, field: str) -> bytes:
+        """What the last form that was sent had in a field."""
+        read = (
+            """async (field) => [...new Uint8Array(await new Response(window.sent.at(-1).get(field)).arrayBuffer())]"""
+        )
+        return bytes(self.page.evaluate(read, field))
+
     def settle(self) -> None:
         """Wait until nothing is drawn any more."""
         drawn = [-1]
@@ -206,11 +219,15 @@ class Studio:
 
         until(still, seconds=30, what="a still view")
 
-    def colourful(self) -> np.ndarray:
-        """Where the view shows parts: pixels that are far from grey, as rows and columns."""
+    def view(self) -> np.ndarray:
+        """The view once it is still, as RGB."""
         self.settle()
         picture = Image.open(io.BytesIO(self.page.locator(".stage canvas").screenshot())).convert("RGB")
-        pixels = np.asarray(picture).astype(int)
+        return np.asarray(picture).astype(int)
+
+    def colourful(self) -> np.ndarray:
+        """Where the view shows parts: pixels that are far from grey, as rows and columns."""
+        pixels = self.view()
         shown = np.argwhere(pixels.max(axis=2) - pixels.min(axis=2) > 60)
         inside = (shown[:, 0] > 110) & (shown[:, 0] < pixels.shape[0] - 70)  # the card above, the bar below
         return shown[inside]

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import uvicorn
 
+from apg_core.geometry.isosurface import lack_of
 from apg_core.presets import load_preset
 from apg_core.protocol.stage import Stage
 from apg_core.sandbox.decoder import Decoder
@@ -27,6 +28,12 @@ from deployments.stores.jobs.leases import JobEnd, JobLeases
 from deployments.stores.jobs.records import Claim, PartRecord
 from deployments.stores.jobs.retention import Retention
 from deployments.stores.jobs.store import JobStore
+
+
+async def lack_here(backend: str) -> str | None:
+    """What this process lacks for an iso-surface backend."""
+    return lack_of(backend)
+
 
 LEASE_SECONDS = 60.0
 MAX_RUNS = 3
@@ -100,6 +107,7 @@ def run_server(
         artifacts=artifacts,
         feed=EventFeed(store, poll_seconds=0.02),
         decoder=Decoder(processes=2, memory_bytes=2 * 2**30),
+        backend_lack=lack_here,
     )
     running: list[Server] = []
 

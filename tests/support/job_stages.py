@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apg_core.pipeline.ending import Ending
-from apg_core.pipeline.finishing import OutputFile, draft_file, output_files
+from apg_core.pipeline.finishing import OutputFile, draft_file, finish, output_files
 from apg_core.pipeline.local_stages import LocalStages
 from apg_core.protocol.manifest import AcceptedPart, Provenance
 from apg_core.protocol.options import GenerationOptions
@@ -26,6 +26,7 @@ STAGES = {
     "measure_overlap": Stage.OVERLAP,
     "clean_part": Stage.CLEANUP,
     "fit_parts": Stage.FIT,
+    "merge_parts": Stage.CLEANUP,
     "draft_file": Stage.EXPORT,
     "package": Stage.PACKAGE,
 }
@@ -79,5 +80,6 @@ class _Files:
     async def package(
         self, ending: Ending, prompt: Prompt, options: GenerationOptions, provenance: Provenance
     ) -> list[OutputFile]:
+        ending = finish(ending, options)
         files = list(output_files(ending, prompt=prompt, options=options, provenance=provenance))
         return [*files, archive_of(files)]

@@ -1,5 +1,12 @@
 """A table with a checkerboard on its top: an object whose parts should keep their looks."""
 
+import base64
+import json
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -9,6 +16,9 @@ from apg_core.inputs.textures import as_texture
 from apg_core.protocol.appearance import Appearance, Material, linear_rgba
 from apg_core.protocol.mesh import TriangleMesh
 from tests.support.objects import table
+
+Change = Callable[[dict[str, Any]], object]
+"""Of a glTF's document, in place."""
 
 CELLS, CELL = 8, 16
 DARK, LIGHT, LEGS = (30, 60, 140), (240, 220, 170), (150, 60, 30)
@@ -48,3 +58,29 @@ def textured_table_glb() -> bytes:
     mesh = textured_table()
     assert mesh.look is not None
     return glb([FilePart("table", mesh, {"input": mesh.look})])
+
+
+def changed(data: bytes, change: Change) -> bytes:
+    """A GLB with its document changed."""
+    (length,) = struct.unpack_from("<I", data, 12)
+    document = json.loads(data[20 : 20 + length])
+    change(document)
+    text = json.dumps(document).encode()
+    text += b" " * (-len(text) % 4)
+    rest = data[20 + length :]
+    return struct.pack("<4sIII4s", b"glTF", 2, 20 + len(text) + len(rest), len(text), b"JSON") + text + rest
+
+
+def bomb() -> bytes:
+    """A PNG of a hundred bytes that declares 60,000 x 60,000 pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def with_image(content: bytes) -> Change:
+    uri = "data:image/png;base64," + base64.b64encode(content).decode()
+    return lambda document: document["images"].__setitem__(0, {"uri": uri})

@@ -24,6 +24,7 @@ from deployments.running.worker import JobWorker
 from deployments.settings import StoreSettings
 from deployments.stores.jobs.feed import EventFeed
 from deployments.stores.opening import Stores, open_stores
+from tests.support.http_server import lack_here
 from tests.support.job_stages import Gate, LocalJobStages
 
 LEASE_SECONDS = 3.0
@@ -60,6 +61,7 @@ def _service(pipeline: Pipeline, stores: Stores, keys: Keys | None) -> Service:
             artifacts=stores.artifacts,
             feed=EventFeed(stores.jobs, poll_seconds=POLL_SECONDS),
             decoder=Decoder(processes=1, memory_bytes=limits.decode_bytes),
+            backend_lack=lack_here,
         ),
         database=stores.database,
         precision="fp32",

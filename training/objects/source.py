@@ -17,6 +17,8 @@ MeshFamily = Callable[[np.random.Generator], Sequence[TriangleMesh]]
 REAL_SHARE = 0.5
 CHANGED_SHARE = 0.4
 """Share of the real objects of which parts are resized, moved or left out."""
+MOST_SWAPPED_FACES = 1500
+"""A part with more is not put in the place of another."""
 TUMBLED_SHARE = 0.08
 """Share of the objects that do not stand upright."""
 
@@ -46,6 +48,34 @@ class Source:
             drawn = MeshedObject.of(self.families[names[int(rng.integers(len(names)))]](rng))
             stretch = np.diag(np.exp(rng.normal(0, 0.08, 3)))
         return drawn.moved(_pose(rng, turned) @ stretch)
+
+
+def swapped(source: Source, rng: np.random.Generator) -> MeshedObject:
+    """A real object some of whose parts are other objects', stretched to their boxes: new shapes, same make-up."""
+    drawn = source.real[int(rng.integers(len(source.real)))]
+    share = rng.uniform(0.2, 0.8)
+    parts = [_another(part, source, rng) if rng.random() < share else part for part in drawn.parts]
+    stretch = np.diag(np.exp(rng.normal(0, 0.2, 3)))
+    return MeshedObject.of(parts).moved(_pose(rng, 0.5) @ stretch)
+
+
+def _another(part: TriangleMesh, source: Source, rng: np.random.Generator) -> TriangleMesh:
+    """A part of another object whose box is the most alike, turned and stretched to this one's box."""
+    wanted = _edges(part)
+    parts = [source.real[i].parts for i in rng.integers(0, len(source.real), 40)]
+    found = [one[int(rng.integers(len(one)))] for one in parts]
+    found = [one for one in found if len(one.faces) < MOST_SWAPPED_FACES] or [part]
+    taken = min(found, key=lambda one: float(np.ptp(np.log(np.sort(_edges(one)) / np.sort(wanted)))))
+    order = np.empty(3, int)
+    order[np.argsort(wanted)] = np.argsort(_edges(taken))
+    vertices, mirrored = taken.vertices[:, order], np.linalg.det(np.eye(3)[order]) < 0
+    middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
+    vertices = (vertices - middle) * (wanted / _edges(taken)[order]) + part.bounds.mean(axis=0)
+    return TriangleMesh(vertices, np.ascontiguousarray(taken.faces[:, ::-1] if mirrored else taken.faces))
+
+
+def _edges(mesh: TriangleMesh) -> Float[np.ndarray, " 3"]:
+    return np.asarray(np.maximum(np.ptp(mesh.bounds, axis=0), 1e-3))
 
 
 def _pose(rng: np.random.Generator, turned: float) -> Float[np.ndarray, "3 3"]:

@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from apg_core.geometry.files.corners import distinct_corners, drawn_faces
-from apg_core.geometry.files.gltf_buffer import GltfBuffer
+from apg_core.geometry.files.gltf_buffer import MESHOPT, GltfBuffer
 from apg_core.geometry.files.model import GENERATOR, FilePart, Model, Palette
 from apg_core.geometry.shading import corner_normals
+from apg_core.meshopt.codec import reordered
 from apg_core.protocol.appearance import Material
 
 _WRAPS = {"repeat": 10497, "mirror": 33648, "clamp": 33071}
@@ -22,22 +23,25 @@ _LINEAR, _LINEAR_MIPMAP_LINEAR = 9729, 9987
 _VARIANTS, _UNLIT = "KHR_materials_variants", "KHR_materials_unlit"
 
 
-def glb(parts: Sequence[FilePart], extras: Mapping[str, object] | None = None) -> bytes:
-    """A file with a named node for each part, in their order; `extras` are those of the file."""
-    return _Writer(parts).written(extras or {})
+def glb(parts: Sequence[FilePart], extras: Mapping[str, object] | None = None, *, packed: bool = False) -> bytes:
+    """A file with a named node for each part, in their order; `extras` are those of the file.
+
+    With `packed`, in meshoptimizer's packing, which loses nothing, but which not every reader knows.
+    """
+    return _Writer(parts, packed=packed).written(extras or {})
 
 
 def write(stem: str, model: Model) -> list[tuple[str, bytes]]:
     """The file of a model."""
-    return [(f"{stem}.glb", glb(model.parts, model.extras))]
+    return [(f"{stem}.glb", glb(model.parts, model.extras, packed=model.packed))]
 
 
 class _Writer:
     """The document of one file as it grows."""
 
-    def __init__(self, parts: Sequence[FilePart]) -> None:
+    def __init__(self, parts: Sequence[FilePart], *, packed: bool) -> None:
         self._parts = parts
-        self._buffer = GltfBuffer()
+        self._buffer = GltfBuffer(packed=packed)
         self._palette = Palette()
         names = [name for part in parts if _choosable(part) for name in part.looks]
         self._variants = list(dict.fromkeys(names))
@@ -60,7 +64,7 @@ class _Writer:
             **self._extensions(),
         }
         document |= {"accessors": self._buffer.accessors, "bufferViews": self._buffer.views}
-        document["buffers"] = [{"byteLength": len(self._buffer.content)}]
+        document["buffers"] = self._buffer.buffers
         return _packed(document, bytes(self._buffer.content))
 
     def _primitives(self, part: FilePart) -> Iterator[dict[str, object]]:
@@ -97,11 +101,15 @@ class _Writer:
             rows["TEXCOORD_0"] = uv[faces].reshape(-1, 2).astype(np.float32)
         if colours is not None:
             rows["COLOR_0"] = np.round(np.clip(colours[faces], 0, 1).reshape(-1, 4) * 65_535).astype(np.uint16)
-        first, vertex = distinct_corners(corners, list(rows.values()))
+        first, kind = distinct_corners(corners, list(rows.values()))
+        triangles = kind.reshape(-1, 3)
+        if self._buffer.packed:
+            triangles, order = reordered(triangles, len(first))
+            first = first[order]
         positions = part.mesh.vertices[corners[first]].astype(np.float32)
         attributes = {"POSITION": self._buffer.add_vertices(positions, bounds=True)}
         attributes |= {name: self._buffer.add_vertices(values[first]) for name, values in rows.items()}
-        return {"attributes": attributes, "indices": self._buffer.add_indices(vertex.reshape(-1, 3))}
+        return {"attributes": attributes, "indices": self._buffer.add_indices(triangles)}
 
     def _textures(self) -> dict[str, object]:
         if not self._palette.textures:
@@ -123,10 +131,14 @@ class _Writer:
 
     def _extensions(self) -> dict[str, object]:
         used = [_UNLIT] if any(material.unlit for material in self._palette.materials) else []
-        if not self._variants:
-            return {"extensionsUsed": used} if used else {}
-        variants = {"variants": [{"name": name} for name in self._variants]}
-        return {"extensionsUsed": [*used, _VARIANTS], "extensions": {_VARIANTS: variants}}
+        told: dict[str, object] = {}
+        if self._buffer.packed:
+            used.append(MESHOPT)
+            told["extensionsRequired"] = [MESHOPT]
+        if self._variants:
+            used.append(_VARIANTS)
+            told["extensions"] = {_VARIANTS: {"variants": [{"name": name} for name in self._variants]}}
+        return {"extensionsUsed": used, **told} if used else {}
 
 
 def _choosable(part: FilePart) -> bool:

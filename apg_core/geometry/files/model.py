@@ -45,6 +45,8 @@ class Model:
     """That the parts are in."""
     extras: Mapping[str, object] = field(default_factory=dict)
     """What the file says of itself, in plain JSON."""
+    packed: bool = False
+    """Whether it is packed, where the format has a way for that."""
 
 
 class Palette:

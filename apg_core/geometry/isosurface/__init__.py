@@ -47,6 +47,11 @@ def positive_outside(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "
     return -values
 
 
+def lack_of(backend: str) -> str | None:
+    """What keeps this backend from running here; None where it can run, and for `auto`."""
+    return None if backend == AUTO else _module(backend).lacks()
+
+
 def _first_that_runs() -> Backend:
     lacks = {}
     for name in ISOSURFACE_BACKENDS:

@@ -23,6 +23,8 @@ CLAIMED = 0.15
 """Share of a piece that must lie in a part, for the part to have it where parts are unsure of their borders."""
 WHOLLY = 0.8
 """Share of a piece from which it is a part's as a whole."""
+SOME = 0.03
+"""Share of a piece below which a part has nothing of it to speak of."""
 CONTENDING = 0.2
 """Share of a piece that a part must be nearest to, for the piece to be divided with it."""
 
@@ -57,13 +59,20 @@ class Claims:
         """The part that most of each piece lies in, -1 where that is little."""
         return np.where(self.inside.max(axis=1) >= CLAIMED, self.inside.argmax(axis=1), -1)
 
-    def contenders(self, piece: int) -> list[int]:
-        """The parts that have this piece between them, first who has most; the number of parts stands for nobody."""
+    def contenders(self, piece: int, volumes: Float[np.ndarray, " K"]) -> list[int]:
+        """The parts that have this piece between them, first who has most; the number of parts stands for nobody.
+
+        A part that leads in no piece, and has most of what it has in this one, is among them, however little of the
+        piece that is.
+        """
         shares = self.nearest[piece]
         order = np.argsort(-shares, kind="stable")
-        if shares[order[0]] >= WHOLLY:
-            return [int(order[0])]
-        return [int(part) for part in order if shares[part] >= CONTENDING] or [int(order[0])]
+        total = np.maximum(volumes @ self.nearest, 1e-12)
+        leads = np.isin(np.arange(len(shares)), self.nearest.argmax(axis=1))
+        at_home = ~leads & (shares * volumes[piece] > total / 2) & (shares >= SOME)
+        least = 1.0 if shares[order[0]] >= WHOLLY else CONTENDING
+        others = [int(part) for part in order[1:] if shares[part] >= least or at_home[part]]
+        return [int(order[0]), *others]
 
 
 @dataclass(frozen=True, eq=False)

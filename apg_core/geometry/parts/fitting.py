@@ -8,7 +8,8 @@ from manifold3d import Manifold
 
 from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.parts.cells import Fields, Lattice, carved, owner_fields, part_field, without_slivers
-from apg_core.geometry.parts.claims import Agreement, Claims
+from apg_core.geometry.parts.claims import CLAIMED, Agreement, Claims
+from apg_core.geometry.parts.grouping import share_out
 from apg_core.geometry.parts.partition import Partition, measured, written
 from apg_core.geometry.parts.pieces import PlaneTree, contacts
 from apg_core.geometry.parts.solids import GivenSolid, given_solid, mesh_of
@@ -32,6 +33,8 @@ class Fitting:
     """Whether to look for hollow edges, and cut there."""
     further: int
     """How many parts may be added for what no sampled part has."""
+    regroup: bool = False
+    """Whether networks say which pieces are one part, where the sampled parts are far from making up the mesh."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,17 +45,18 @@ class Fitted:
     remainder: tuple[bool, ...]
     """Of each further part, whether no sampled one had claimed what it has."""
     enclosed: float
-    """Share of the sampled parts' volume that the mesh encloses; near 0 where it is no solid."""
+    """Share of the sampled parts' volume that the mesh encloses; near 0 where it is no solid, 1 where edges count."""
     partition: Partition
 
 
 def fit_parts(parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitting) -> Fitted:
     """The given mesh's solid, cut into parts: its own surface outside, smooth shared faces inside.
 
-    Where the sampled parts agree well with the solid, they say where cuts are: a piece between hollow edges that is
-    nearly all one part's is that part's, others are cut where two parts' fields are equal. Where they do not, each
-    piece goes to the part that most of it lies in. What no part has becomes further parts, where it is large and
-    there is room, and otherwise goes to the part that it touches most.
+    Where the sampled parts agree well with the solid, or there are fewer pieces between hollow edges than parts, the
+    parts say where cuts are: a piece that is nearly all one part's is that part's, others are cut where two parts'
+    fields are equal. Otherwise networks say which pieces are one part, or each piece goes to the part that most of it
+    lies in. What no part has becomes further parts, where it is large and there is room, and otherwise goes to the
+    part that it touches most.
     """
     solid = given_solid(given, fitting.grid)
     if solid is None:
@@ -69,7 +73,9 @@ def fit_parts(parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitti
     leaves = [fields.between(one, owners) if len(one) > 1 else next(iter(one)) for one in sharing]
     all_fields = without_slivers(owner_fields(tree.roots, leaves, owners, lattice), lattice, share=SLIVER)
     meshes = tuple(_part(solid, body) for body in carved(solid.body, all_fields, lattice))
-    return Fitted(meshes, tuple(remainder), agreement.enclosed, measured(meshes, solid))
+    # Where hollow edges alone count, sampled parts that stick out of a thin closed mesh say nothing against it.
+    enclosed = 1.0 if solid.exact and not sure else agreement.enclosed
+    return Fitted(meshes, tuple(remainder), enclosed, measured(meshes, solid))
 
 
 def _part(solid: GivenSolid, body: Manifold) -> TriangleMesh:
@@ -85,11 +91,19 @@ def _shared_out(
     """
     claims = Claims.of(tree.pieces, parts)
     volumes = np.array([piece.volume() for piece in tree.pieces])
+    sure = sure or len(volumes) < int(np.count_nonzero(claims.inside.max(axis=0) > 0))
+    if not sure and fitting.regroup and fitting.further:
+        owner = share_out(tree.pieces, claims.inside, further=fitting.further)
+        claimed = claims.inside.max(axis=1) >= CLAIMED
+        further = range(len(parts), int(owner.max()) + 1)
+        return [{part: -1} for part in owner.tolist()], [not claimed[owner == part].any() for part in further]
     if not sure:
         contenders = [[part] for part in claims.lying_in().tolist()]
     else:
         everyone = range(len(parts) + 1)
-        contenders = [claims.contenders(i) if fitting.at_edges else list(everyone) for i in range(len(volumes))]
+        contenders = [
+            claims.contenders(i, volumes) if fitting.at_edges else list(everyone) for i in range(len(volumes))
+        ]
         contenders = [[part if part < len(parts) else -1 for part in some] for some in contenders]
     first = np.array([some[0] for some in contenders])
     units = Units(tree.pieces, first, volumes, contacts(tree.pieces))

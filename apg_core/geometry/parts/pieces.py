@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from manifold3d import Manifold, OpType
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from apg_core.geometry.parts.solids import inside_out, lies_within, mesh_of
 
@@ -18,6 +20,10 @@ HOLLOW = np.radians(20.0)
 """Edges that turn inwards by more than this are where something is joined to something."""
 TRIED = 10
 """Planes that are tried on one piece, those along the most hollow edge first."""
+LOOPS = 4
+"""Of the longest hollow edges that hang together, how many loops' own planes are tried, too."""
+EVEN = 0.04
+"""How thick such a loop may be, beside its smaller width, to lie in a plane."""
 MOST_PIECES = 40
 LEAST_AIR = 0.002
 """Share of the hull of the whole, below which a piece is convex enough."""
@@ -154,6 +160,7 @@ def _hollow_planes(solid: Manifold) -> list[Plane]:
     point = np.tile(start[hollow], (2, 1))
     length = np.tile(np.linalg.norm(end - start, axis=1)[hollow], 2)
     offset = (normals[face] * point).sum(axis=1)
+    loops = _loop_planes(mesh.vertices, edges[order][::2][hollow], (normals[a] + normals[b])[hollow])
     # Planes that hardly differ are one, whichever way they face.
     rounded = normals[face].round(3)
     first = np.take_along_axis(rounded, (rounded != 0).argmax(axis=1)[:, None], axis=1)
@@ -162,7 +169,36 @@ def _hollow_planes(solid: Manifold) -> list[Plane]:
     _, chosen, group = np.unique(alike, axis=0, return_index=True, return_inverse=True)
     along = np.bincount(group.reshape(-1), length, minlength=len(chosen))
     ranked = chosen[np.argsort(-along, kind="stable")[:TRIED]]
-    return [(normals[face[i]], float(offset[i])) for i in ranked]
+    return [*((normals[face[i]], float(offset[i])) for i in ranked), *loops]
+
+
+def _loop_planes(
+    vertices: Float[np.ndarray, "V 3"], edges: Int[np.ndarray, "E 2"], facing: Float[np.ndarray, "E 3"]
+) -> list[Plane]:
+    """Planes of hollow edges that hang together and lie in one, longest first: where a rough surface has a waist.
+
+    They face the way that the surface beside them does most (`facing`, for each edge).
+    """
+    if len(edges) == 0:
+        return []
+    used, ends = np.unique(edges, return_inverse=True)
+    ends = ends.reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(len(used),) * 2)
+    _, label = connected_components(graph, directed=False)
+    length = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
+    middle = vertices[edges].mean(axis=1)
+    total = np.bincount(label[ends[:, 0]], length)
+    planes: list[Plane] = []
+    for loop in np.argsort(-total, kind="stable")[:LOOPS]:
+        rows = label[ends[:, 0]] == loop
+        weight = length[rows] / length[rows].sum()
+        centre = weight @ middle[rows]
+        spread = (middle[rows] - centre) * np.sqrt(weight)[:, None]
+        _, sizes, axes = np.linalg.svd(spread, full_matrices=False)
+        if len(sizes) == 3 and sizes[2] < EVEN * sizes[1]:
+            normal = axes[2] * np.copysign(1.0, weight @ facing[rows] @ axes[2])
+            planes.append((normal, float(normal @ centre)))
+    return planes
 
 
 def contacts(pieces: Sequence[Manifold]) -> Float[np.ndarray, "K K"]:

@@ -113,10 +113,13 @@ def crossed_cells(inside: np.ndarray, grid: Grid) -> Int[np.ndarray, " K"]:
 
 
 def _welded(mesh: TriangleMesh) -> TriangleMesh:
-    """Corners at one place made one, in float64; faces without area by that are gone, the others know their number."""
+    """Corners at one place made one, in float64, without faces that repeat or have no area; each knows its number."""
     vertices, inverse = np.unique(mesh.vertices.astype(np.float64), axis=0, return_inverse=True)
     faces = inverse.reshape(-1)[mesh.faces]
     kept = np.flatnonzero((faces != np.roll(faces, 1, axis=1)).all(axis=1))
+    # A face that is there again, turned the same way, is of a shell laid over itself.
+    turned = np.take_along_axis(faces[kept], (faces[kept].argmin(axis=1)[:, None] + np.arange(3)) % 3, axis=1)
+    kept = kept[np.sort(np.unique(turned, axis=0, return_index=True)[1])]
     return TriangleMesh(vertices, faces[kept], kept)
 
 

@@ -20,6 +20,8 @@ export class EditPanel {
     this.ended = false;
     this.busy = false;
     this.shownCandidates = "";
+    /** Told when there are candidates to choose from. */
+    this.onoffer = () => {};
     this.seed = element("input", { type: "number", id: "edit-seed", min: 0, step: 1, placeholder: text.auto });
     this.candidates = element("input", { type: "number", id: "edit-candidates", min: 1, max: MOST_CANDIDATES, step: 1, value: 1, "aria-describedby": "about-candidates" });
     this.most = element("input", { type: "number", id: "edit-most", min: 1, step: 1, placeholder: text.auto });
@@ -145,6 +147,7 @@ export class EditPanel {
     this.shownCandidates = known;
     this.choice.hidden = candidates.length === 0;
     if (!candidates.length) return;
+    this.onoffer();
     const part = this.parts.list.find(({ index }) => index === candidates[0].index);
     /** @type {HTMLElement[]} */
     const cards = candidates.map((one) => this.#candidate(one, part?.file ?? "", () => cards));

@@ -18,6 +18,7 @@ import { words } from "./words.js";
 /** @typedef {import("./service.js").Job} Job */
 
 const QUEUE_MS = 3000;
+const TOOLBAR_PIXELS = 62;
 
 export class JobView {
   title = words.job.title;
@@ -38,6 +39,7 @@ export class JobView {
     this.hint = element("p", { class: "first-hint" }, words.job.waiting);
     this.stage.append(this.progress.element, this.hint);
     this.viewer = this.#view();
+    this.edits.onoffer = () => tabs.show("edit");
     const tabs = tabbed(words.job.tabs.label, [
       { name: "parts", title: words.job.tabs.parts, panel: this.list.element },
       { name: "edit", title: words.job.tabs.edit, panel: this.edits.element },
@@ -69,6 +71,7 @@ export class JobView {
     this.parts.viewer = viewer;
     this.toolbar = new Toolbar(viewer, async () => save(await viewer.picture(), `${this.id.slice(0, 8)}.png`));
     this.stage.append(this.toolbar.element);
+    viewer.raised = TOOLBAR_PIXELS / 2;
     return viewer;
   }
 

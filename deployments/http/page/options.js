@@ -15,8 +15,8 @@ export const FIRST = [
   "seed", "max_parts", "best_of", "num_inference_steps", "grid_size", "fit_to_mesh", "remove_background",
   "image_cfg_scale", "geometry_cfg_scale", "formats",
 ];
-/** Of no use in the page: what a terminal shows; and the pictures of history, which are wanted always. */
-const LEFT_OUT = new Set(["show_progress", "preview"]);
+/** Of no use in the page: what a terminal shows; the pictures of history, which are wanted always; files that it could not show. */
+const LEFT_OUT = new Set(["show_progress", "preview", "compress"]);
 const LARGEST_RANDOM_SEED = 2 ** 31;
 
 /** The form, and what in it was changed. */

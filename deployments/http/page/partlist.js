@@ -37,6 +37,9 @@ export class PartList {
       row.remove();
       this.rows.delete(file);
     }
+    if (list.some(({ file }, place) => this.rowsHost.children[place] !== this.rows.get(file)?.row)) {
+      this.rowsHost.append(...list.map((part) => (this.rows.get(part.file) ?? this.#add(part)).row));
+    }
     for (const part of list) {
       const row = this.rows.get(part.file) ?? this.#add(part);
       row.name.textContent = part.name;

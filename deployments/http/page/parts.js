@@ -9,7 +9,7 @@ import { words } from "./words.js";
 /** @typedef {{index: number, candidate: number, file: string}} Candidate */
 
 const PART = /^mesh_(\d{3,})\.glb$/;
-const AT_A_TIME = 3;
+const AT_A_TIME = 4;
 
 /** @param {{name: string}} artifact */
 export const isPart = ({ name }) => PART.test(name);
@@ -26,6 +26,8 @@ export class Parts {
     this.viewer = null;
     /** @type {Map<string, Part>} */
     this.all = new Map();
+    /** @type {string[]} */
+    this.order = [];
     /** @type {Candidate[]} */
     this.candidates = [];
     /** @type {Set<string>} */
@@ -41,7 +43,13 @@ export class Parts {
 
   /** In their order. */
   get list() {
-    return [...this.all.values()].sort((one, other) => one.index - other.index);
+    return [...this.all.values()].sort((one, other) => this.#place(one) - this.#place(other));
+  }
+
+  /** As the manifest has them, once there is one. @param {Part} part */
+  #place({ file, index }) {
+    const place = this.order.indexOf(file);
+    return place < 0 ? index : place;
   }
 
   /** The selected ones, in their order. */
@@ -76,10 +84,12 @@ export class Parts {
     while (this.loading < AT_A_TIME && this.waiting.length) {
       const artifact = /** @type {Artifact} */ (this.waiting.shift());
       this.loading += 1;
+      if (this.viewer) this.viewer.loading = this.loading + this.waiting.length > 1;
       this.#show(artifact)
         .catch((error) => this.signal.aborted || notice(`${artifact.name}: ${reason(error)}`, "bad"))
         .finally(() => {
           this.loading -= 1;
+          if (this.viewer && !this.loading) this.viewer.loading = false;
           this.#load();
         });
     }
@@ -112,6 +122,7 @@ export class Parts {
         const part = this.all.get(file);
         if (part && name) part.name = name;
       }
+      this.order = manifest.parts.map((/** @type {{file: string}} */ { file }) => file);
       this.candidates = manifest.candidates ?? [];
       this.changed();
     } catch (error) {

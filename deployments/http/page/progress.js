@@ -12,13 +12,14 @@ export class Progress {
     this.doing = element("p", { class: "doing", role: "status" });
     this.time = element("span", { class: "time" });
     this.lost = element("p", { class: "lost", role: "status", hidden: true }, words.job.lost);
+    this.parent = element("a", { hidden: true, class: "parent" }, words.job.parent);
     this.bar = element("progress", { max: 1, value: 0, "aria-label": words.job.progress });
     this.stopButton = button(words.job.stop, () => {
       this.stopButton.disabled = true;
       cancel();
     }, { icon: "stop", kind: "small" });
     this.element = element("section", { class: "progress card", "aria-label": words.job.progress },
-      element("div", { class: "row tight" }, this.chip, this.time, this.stopButton), this.doing, this.bar, this.lost);
+      element("div", { class: "row tight" }, this.chip, this.time, this.parent, this.stopButton), this.doing, this.bar, this.lost);
     /** @type {Job | null} */
     this.job = null;
     this.clock = setInterval(() => this.#tick(), 1000);
@@ -58,7 +59,12 @@ export class Progress {
       this.doing.textContent = partly ? `${what} · ${words.job.part(done + 1, total)}` : what;
     } else if (job.error) this.doing.textContent = job.error.detail;
     else if (!done && job.status === "succeeded") this.doing.textContent = words.job.none;
-    else this.doing.textContent = [words.job.parts(done), words.endings[job.stop_reason ?? ""]].filter(Boolean).join(" · ");
+    else {
+      const done_to = job.edit && words.edit.done[String(job.edit.operation)];
+      this.doing.textContent = [words.job.parts(done), done_to || words.endings[job.stop_reason ?? ""]].filter(Boolean).join(" · ");
+    }
+    if (job.parent && !this.parent.href) this.parent.href = `#/jobs/${job.parent}`;
+    this.parent.hidden = !job.parent;
   }
 
   #tick() {

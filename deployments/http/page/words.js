@@ -92,8 +92,7 @@ export const words = {
     elapsed: "Time", progress: "Progress", stop: "Stop", stopping: "Stopping …", again: "Change and make anew",
     lost: "Connection lost. Trying again …", gone: "There is no such job here. It may have been deleted.",
     none: "It ended without a part.", waiting: "The first part appears here as soon as it is made.",
-    /** @param {string} id */
-    edited: (id) => `An edit of job ${id.slice(0, 8)}`,
+    parent: "What it was made from",
     tabs: { label: "About this object", parts: "Parts", edit: "Change", files: "Files", facts: "Facts" },
     title: "Job", home: "New object",
   },

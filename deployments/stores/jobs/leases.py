@@ -26,7 +26,7 @@ from deployments.stores.jobs.records import (
     PartRecord,
     StoredArtifact,
 )
-from deployments.stores.jobs.rows import JobRow, add_event, insert_artifacts, public_artifact, records_of
+from deployments.stores.jobs.rows import JobRow, add_event, insert_artifacts, parts_of, public_artifact, records_of
 from deployments.stores.jobs.tables import artifacts as artifacts_table
 from deployments.stores.jobs.tables import jobs, parts
 from deployments.stores.jobs.tallies import Tally, Total
@@ -41,6 +41,8 @@ class JobEnd:
     stop_reason: str | None = None
     error: Problem | None = None
     artifacts: Sequence[StoredArtifact] = ()
+    parts_done: int | None = None
+    """How many parts there are in the end, where that is not how many were accepted."""
     tally: Tally = field(default_factory=Tally)
     """What it adds to the totals beside its own end."""
 
@@ -160,6 +162,8 @@ class JobLeases:
         }
         if end.status == "succeeded":
             values["progress"] = 1.0
+        if end.parts_done is not None:
+            values["parts_done"] = end.parts_done
         with self._database.writing() as connection:
             row = _change(connection, lease, values)
             if end.status == "succeeded":  # what was early is replaced by what is final, and what was dropped goes
@@ -222,11 +226,10 @@ def _claim_tally(row: JobRow, now: float) -> Tally:
 
 
 def _claim(connection: Connection, row: JobRow) -> Claim:
-    query = select(parts).where(parts.c.job_id == row.id).order_by(parts.c.part)
     return Claim(
         lease=Lease(job_id=row.id, token=row.lease, run=row.attempt),
         job=records_of(connection, [row])[0],
-        parts=tuple(PartRecord(index=one.part, facts=one.facts) for one in connection.execute(query)),
+        parts=parts_of(connection, row.id),
         checkpoint=row.checkpoint or {},
     )
 

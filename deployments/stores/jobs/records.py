@@ -40,6 +40,11 @@ class NewJob:
     artifacts: tuple[StoredArtifact, ...] = ()
     parts_total: int | None = None
     request_id: str | None = None
+    parent: str | None = None
+    """Id of the job that this one edits."""
+    edit: JsonObject | None = None
+    parts_done: int = 0
+    """Parts that an edit leaves alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +90,8 @@ class JobRecord:
     request_id: str | None
     cancel_requested: bool
     last_event: int
+    parent: str | None = None
+    edit: JsonObject | None = None
     artifacts: tuple[StoredArtifact, ...] = ()
 
     def artifact(self, name: str) -> StoredArtifact | None:
@@ -115,6 +122,7 @@ class PartRecord:
     """A part that was accepted: facts for the manifest and for going on after it."""
 
     index: int
+    """Place among the parts that its job has accepted."""
     facts: JsonObject
 
 

@@ -1,7 +1,7 @@
 """What happens to jobs that nobody runs: lapsed ones end, old ones expire, deleted ones go."""
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from sqlalchemy import and_, delete, exists, or_, select, update
 
@@ -11,6 +11,7 @@ from deployments.stores.jobs.database import Database
 from deployments.stores.jobs.leases import end_tally
 from deployments.stores.jobs.records import JobRecord, StoredArtifact
 from deployments.stores.jobs.rows import JobRow, add_event, insert_artifacts, records_of
+from deployments.stores.jobs.sharing import folders_left_by
 from deployments.stores.jobs.store import IDEMPOTENCY_SECONDS
 from deployments.stores.jobs.tables import artifacts, idempotency, jobs, parts
 
@@ -55,21 +56,37 @@ class Retention:
             return len(rows)
 
     def due(self) -> tuple[str, ...]:
-        """Ids of jobs whose artifacts are to be removed: past the retention time, or deleted."""
-        before = self._clock() - self._retention_seconds
-        old = and_(jobs.c.status.in_(_ENDED), jobs.c.finished_at < before)
+        """Ids of jobs whose artifacts are to be removed: deleted, or past the retention time, which expire by this."""
+        expired = self._expire()
+        left = exists().where(artifacts.c.job_id == jobs.c.id)
+        old = and_(jobs.c.status == JobStatus.EXPIRED, or_(left, jobs.c.id.in_(expired)))
         gone = and_(jobs.c.deleted, jobs.c.status != JobStatus.RUNNING)
         with self._database.reading() as connection:
             return tuple(connection.execute(select(jobs.c.id).where(or_(old, gone)).limit(100)).scalars())
 
+    def folders_left_by(self, job_id: str) -> Mapping[str, frozenset[str]]:
+        """See `sharing`; the job is one of those that are due."""
+        with self._database.reading() as connection:
+            return folders_left_by(connection, job_id)
+
     def forget(self, job_id: str) -> None:
-        """Mark a job expired, or remove it if it was deleted, once its artifacts are gone."""
+        """Remove a job if it was deleted, and what an expired one had, once its artifacts are gone."""
         with self._database.writing() as connection:
             connection.execute(delete(jobs).where(jobs.c.id == job_id, jobs.c.deleted))
-            old = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(_ENDED))
-            if connection.execute(old.values(status=JobStatus.EXPIRED)).rowcount:
-                connection.execute(delete(artifacts).where(artifacts.c.job_id == job_id))
-                connection.execute(delete(parts).where(parts.c.job_id == job_id))
+            expired = exists().where(jobs.c.id == job_id, jobs.c.status == JobStatus.EXPIRED)
+            connection.execute(delete(artifacts).where(artifacts.c.job_id == job_id, expired))
+            connection.execute(delete(parts).where(parts.c.job_id == job_id, expired))
+
+    def _expire(self) -> list[str]:
+        before = self._clock() - self._retention_seconds
+        old = and_(jobs.c.status.in_(_ENDED), jobs.c.finished_at < before, ~jobs.c.deleted)
+        with self._database.reading() as connection:  # most looks find nothing: do not take the write lock
+            if connection.execute(select(jobs.c.id).where(old).limit(1)).one_or_none() is None:
+                return []
+        some = select(jobs.c.id).where(old).limit(100).scalar_subquery()
+        with self._database.writing() as connection:
+            changed = update(jobs).where(jobs.c.id.in_(some), old).values(status=JobStatus.EXPIRED)
+            return list(connection.execute(changed.returning(jobs.c.id)).scalars())
 
     def unknown(self, job_ids: Collection[str]) -> list[str]:
         """Those of these ids that are no job's."""

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from apg_core.protocol.job import Artifact, Event, EventType, JobStatus, Problem
 from apg_core.protocol.mode import InputEntry
 from deployments.stores.jobs.database import put_row
-from deployments.stores.jobs.records import JobRecord, StoredArtifact
-from deployments.stores.jobs.tables import artifacts, events, jobs
+from deployments.stores.jobs.records import JobRecord, PartRecord, StoredArtifact
+from deployments.stores.jobs.tables import artifacts, events, jobs, parts
 
 JobRow = Row[*tuple[Any, ...]]
 """A row of one of the tables, by column name."""
@@ -43,6 +43,12 @@ def records_of(connection: Connection, rows: JobRows) -> tuple[JobRecord, ...]:
             StoredArtifact(name=one.name, key=one.key, media_type=one.media_type, bytes=one.bytes, sha256=one.sha256)
         )
     return tuple(_record(row, found[row.id], _queue_position(connection, row)) for row in rows)
+
+
+def parts_of(connection: Connection, job_id: str) -> tuple[PartRecord, ...]:
+    """The accepted parts of a job, in their order."""
+    query = select(parts).where(parts.c.job_id == job_id).order_by(parts.c.part)
+    return tuple(PartRecord(index=one.part, facts=one.facts) for one in connection.execute(query))
 
 
 def insert_artifacts(connection: Connection, job_id: str, stored: Iterable[StoredArtifact]) -> None:
@@ -108,5 +114,7 @@ def _record(row: JobRow, stored: list[StoredArtifact], queue_position: int | Non
         request_id=row.request_id,
         cancel_requested=row.cancel_requested,
         last_event=row.last_event,
+        parent=row.parent,
+        edit=row.edit,
         artifacts=tuple(stored),
     )

@@ -1,24 +1,27 @@
 """What callers do with jobs: submit, look, list, cancel, delete, read events."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from apg_core.protocol.job import JobStatus
-from deployments.errors import IdempotencyError, JobNotFoundError, QueueFullError, TooManyJobsError
+from deployments.errors import ExpiredError, IdempotencyError, JobNotFoundError, QueueFullError, TooManyJobsError
 from deployments.stores.jobs import tallies
 from deployments.stores.jobs.database import Database
 from deployments.stores.jobs.records import (
     EventPage,
     IdempotencyKey,
     JobRecord,
+    JsonObject,
     NewJob,
+    PartRecord,
     QueueLimits,
     RecordPage,
 )
-from deployments.stores.jobs.rows import JobRow, add_event, event_of, insert_artifacts, records_of
+from deployments.stores.jobs.rows import JobRow, add_event, event_of, insert_artifacts, parts_of, records_of
+from deployments.stores.jobs.sharing import folders_left_by
 from deployments.stores.jobs.tables import events, idempotency, jobs
 from deployments.stores.jobs.tallies import Tally, Total
 
@@ -47,12 +50,15 @@ class JobStore:
         Raises:
             IdempotencyError: the key came before with another body.
             QueueFullError, TooManyJobsError: a limit is reached.
+            JobNotFoundError, ExpiredError: the job that it edits is gone.
         """
         with self._database.writing() as connection:
             self._database.queue_up(connection)
             if idempotency and (earlier := self._earlier(connection, new.owner, idempotency)):
                 return Submitted(earlier, replayed=True)
             _check_room(connection, new.owner, limits)
+            if new.parent is not None:
+                _check_there(connection, new.parent, new.owner)
             row = self._insert(connection, new, idempotency)
             return Submitted(records_of(connection, [row])[0], replayed=False)
 
@@ -119,6 +125,22 @@ class JobStore:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
             return JobStatus(row.status).is_terminal
 
+    def parts(self, job_id: str) -> tuple[PartRecord, ...]:
+        """The parts that a job has accepted, in their order."""
+        with self._database.reading() as connection:
+            return parts_of(connection, job_id)
+
+    def checkpoint(self, job_id: str) -> JsonObject:
+        """What a job has kept to go on from, beside its parts and files."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(jobs.c.checkpoint).where(jobs.c.id == job_id)).scalar_one_or_none()
+            return found or {}
+
+    def folders_left_by(self, job_id: str) -> Mapping[str, frozenset[str]]:
+        """See `sharing`; the job is hidden already."""
+        with self._database.reading() as connection:
+            return folders_left_by(connection, job_id)
+
     def remove(self, job_id: str) -> None:
         """Remove a hidden job whose artifacts are gone."""
         with self._database.writing() as connection:
@@ -171,7 +193,10 @@ class JobStore:
                 options=new.options,
                 inputs={name: entry.model_dump() for name, entry in new.inputs.items()},
                 parts_total=new.parts_total,
+                parts_done=new.parts_done,
                 request_id=new.request_id,
+                parent=new.parent,
+                edit=new.edit,
             )
             .returning(*jobs.c)
         ).one()
@@ -210,6 +235,12 @@ def _find(connection: Connection, job_id: str, owner: str, *, lock: bool = False
     if row is None:
         raise JobNotFoundError(f"there is no job {job_id!r}; its id is in the answer to its submission")
     return row
+
+
+def _check_there(connection: Connection, parent: str, owner: str) -> None:
+    """Locked, so that its files are still there when the job that shares them is."""
+    if _find(connection, parent, owner, lock=True).status == JobStatus.EXPIRED:
+        raise ExpiredError("the artifacts of this job were removed after the retention time")
 
 
 def _check_room(connection: Connection, owner: str, limits: QueueLimits) -> None:

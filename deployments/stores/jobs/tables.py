@@ -57,12 +57,15 @@ jobs = Table(
     Column("lease", String(200)),  # who holds it; a new value at each claim
     Column("lease_until", Double),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    Column("parent", String(32)),  # of an edit: the job that was edited, which may be gone
+    Column("edit", JSON(none_as_null=True)),  # what was asked of it
     Column("deleted", Boolean, nullable=False, server_default=text("false")),
     Column("last_event", Integer, nullable=False, server_default=text("0")),
     sqlite_autoincrement=True,
 )
 Index("ix_jobs_status_number", jobs.c.status, jobs.c.number)
 Index("ix_jobs_owner_number", jobs.c.owner, jobs.c.number)
+Index("ix_jobs_parent", jobs.c.parent)
 
 
 def _job_id() -> Column[str]:

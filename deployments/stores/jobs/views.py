@@ -30,6 +30,8 @@ def job_view(record: JobRecord) -> Job:
         mode=record.mode,
         options=record.options,
         inputs=record.inputs,
+        parent=record.parent,
+        edit=record.edit,
         stop_reason=record.stop_reason,
         artifacts=[public_artifact(record.id, one) for one in record.artifacts if not one.is_hidden],
         error=record.error,

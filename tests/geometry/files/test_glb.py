@@ -14,6 +14,7 @@ from apg_core.geometry.files.glb import glb
 from apg_core.geometry.files.model import GENERATOR, FilePart
 from apg_core.geometry.parts.cleanup import smooth
 from apg_core.geometry.picture.colours import part_colour
+from apg_core.inputs.mesh import read_parts
 from apg_core.protocol.appearance import Appearance, Material, linear_rgba
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -86,6 +87,20 @@ def test_faces_without_area_have_normals_and_faces_of_two_corners_are_left_out()
     (back,) = load(glb([part(mesh)])).geometry.values()
     assert len(back.faces) == 2
     np.testing.assert_allclose(np.linalg.norm(back.vertex_normals, axis=1), 1, atol=1e-6)
+
+
+def test_a_packed_file_is_smaller_and_holds_the_same() -> None:
+    given = [part(ball(0.5, subdivisions=5)), *parts()]
+    plain, packed = glb(given), glb(given, packed=True)
+    assert len(packed) < 0.6 * len(plain)
+    assert document(packed)["extensionsRequired"] == ["EXT_meshopt_compression"]
+    for one, other in zip(read_parts(plain), read_parts(packed), strict=True):
+        corners = [np.sort(mesh.vertices[mesh.faces].reshape(-1, 9), axis=1) for mesh in (one, other)]
+        left, right = (rows[np.lexsort(rows.T)] for rows in corners)
+        np.testing.assert_array_equal(left, right)
+        assert one.look is not None
+        assert other.look is not None
+        assert one.look.materials == other.look.materials
 
 
 @needs_validator

@@ -1,6 +1,6 @@
 // The mask editor: a suggestion to begin with, then merge, split, paint, erase, pick colours; the result is an indexed PNG.
 import { button, element, notice } from "../elements.js";
-import { call, reason } from "../service.js";
+import { call, reason, service } from "../service.js";
 import { words } from "../words.js";
 import { indexedPng } from "./png.js";
 import { Regions, colourOfRegion } from "./regions.js";
@@ -88,13 +88,20 @@ class MaskEditor {
         element("div", { class: "row tight" }, button(words.cancel, () => this.dialog.close()), this.useButton)),
       element("div", { class: "easel" }, this.#sheet()),
       element("aside", { class: "mask-side" },
-        element("section", {}, button(text.suggest, () => this.#suggest(), { icon: "wand", kind: "wide" }),
+        this.#offered(button(text.suggest, () => this.#suggest(), { icon: "wand", kind: "wide" }),
           element("label", { for: "regions" }, element("span", { class: "row tight" }, text.regions, this.counted), this.count)),
         element("section", { role: "group", "aria-label": text.tools }, element("div", { class: "grid-of-two" }, ...this.tools), this.about,
           element("label", { for: "brush" }, text.size, this.brush), element("label", { for: "strength" }, text.opacity, this.strength)),
         element("section", {}, this.list,
           element("div", { class: "row tight" }, button(text.add, () => this.#add(), { icon: "add", kind: "small" }),
             button(text.undo, () => this.#undo(), { icon: "undo", kind: "small" }), button(text.clear, () => this.#clear(), { kind: "small" })))));
+  }
+
+  /** What the service suggests by, shown where it does. @param {...HTMLElement} children */
+  #offered(...children) {
+    const section = element("section", { hidden: true }, ...children);
+    service.description().then(({ paths }) => (section.hidden = !("/v1/masks" in paths))).catch(() => {});
+    return section;
   }
 
   #sheet() {

@@ -16,6 +16,7 @@ const FIRST_DIRECTION = new Vector3(0.75, 0.42, 1).normalize();
 const SLOW_FRAME_MS = 70;
 const SETTLED_MS = 220;
 const CLICK_PIXELS = 5;
+const LOADING_MS = 300; // between frames while parts are being read
 const TURN = Math.PI / 16;
 const INNER_SHARE = 0.08; // of the object's reach, within which a part is in the middle
 
@@ -64,8 +65,9 @@ export class Viewer {
     this.pointed = "";
     this.looks = { own: false, wire: false, shadows: true };
     this.explosion = 0;
-    this.frames = 0;
+    this.raised = 0; // pixels by which the middle is above the canvas', for what lies over it
     this.touched = false;
+    this.loading = false;
     /** @type {(name: string | null, more: boolean) => void} */
     this.onpick = () => {};
     /** @type {(pose: Pose) => void} */
@@ -78,6 +80,7 @@ export class Viewer {
   #scheduled;
   #lastFrame = 0;
   #led = false;
+  #later = /** @type {ReturnType<typeof setTimeout> | null} */ (null);
   #coarse = false;
   #settling = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
   #unlisten = new AbortController();
@@ -108,7 +111,7 @@ export class Viewer {
     this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
     this.renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
-    this.camera.updateProjectionMatrix();
+    this.camera.setViewOffset(width, height, 0, this.raised, width, height);
     if (!this.touched) this.fit();
     this.#render();
   }
@@ -192,7 +195,7 @@ export class Viewer {
     this.camera.far = sphere.radius * 100;
     this.camera.updateProjectionMatrix();
     this.controls.target.copy(sphere.center);
-    this.camera.position.copy(sphere.center).addScaledVector(direction, (1.08 * sphere.radius) / Math.sin(narrow));
+    this.camera.position.copy(sphere.center).addScaledVector(direction, (1.12 * sphere.radius) / Math.sin(narrow));
     this.controls.update();
     this.draw();
   }
@@ -206,7 +209,10 @@ export class Viewer {
 
   /** Draw soon. */
   draw() {
-    if (!this.#scheduled) this.#scheduled = requestAnimationFrame((now) => this.#frame(now));
+    if (this.#scheduled) return;
+    const wait = this.loading ? LOADING_MS - (performance.now() - this.#lastFrame) : 0;
+    if (wait <= 0) this.#scheduled = requestAnimationFrame((now) => this.#frame(now));
+    else this.#later ??= setTimeout(() => ((this.#later = null), this.draw()), wait);
   }
 
   /** @param {number} now */
@@ -237,7 +243,6 @@ export class Viewer {
 
   #render() {
     this.renderer.render(this.scene, this.camera);
-    this.frames += 1;
   }
 
   /** The name of the part under the pointer. @param {PointerEvent} event */
@@ -315,6 +320,7 @@ export class Viewer {
   /** Free what it holds. */
   dispose() {
     cancelAnimationFrame(this.#scheduled);
+    if (this.#later) clearTimeout(this.#later);
     clearTimeout(this.#settling);
     this.#unlisten.abort();
     this.#sizes?.disconnect();

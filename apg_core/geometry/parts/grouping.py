@@ -1,0 +1,85 @@
+"""Which pieces of a solid make up one part: what a trained network says of each two, and the sampled parts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from manifold3d import Manifold
+from scipy.optimize import linear_sum_assignment
+
+from apg_core.geometry.parts.relations import relations_of
+from apg_core.geometry.parts.together import log_odds
+
+APART = 0.45
+"""Probability of being of one part, below which two groups stay apart."""
+
+
+def groups_of(
+    together: Float[np.ndarray, "K K"],
+    contact: Float[np.ndarray, "K K"],
+    volumes: Float[np.ndarray, " K"],
+    *,
+    most: int,
+    apart: float = APART,
+) -> Int[np.ndarray, " K"]:
+    """A number for each piece, that of its group.
+
+    The two groups that touch and are the most likely to be one part become one, until that is less likely than
+    `apart`, and there are `most` at most. How likely two groups are is the mean over their pieces, by volume.
+    """
+    weight = np.outer(volumes, volumes)
+    likely, touching = together * weight, contact > 0
+    np.fill_diagonal(touching, False)
+    group, alive = np.arange(len(volumes)), np.ones(len(volumes), bool)
+    while alive.sum() > 1:
+        mean = np.where(np.outer(alive, alive), likely / weight, -1.0)
+        np.fill_diagonal(mean, -1.0)
+        # What touches nothing is only put to something else where there are too many groups.
+        near = np.where(touching, mean, -1.0)
+        candidates = near if near.max() >= 0 else mean
+        i, j = np.unravel_index(int(candidates.argmax()), mean.shape)
+        if alive.sum() <= most and (near.max() < 0 or mean[i, j] < apart):
+            break
+        for matrix in (likely, weight):
+            matrix[i] += matrix[j]
+            matrix[:, i] += matrix[:, j]
+        touching[i] |= touching[j]
+        touching[:, i] |= touching[:, j]
+        touching[i, i] = touching[j] = touching[:, j] = False
+        alive[j] = False
+        group[group == j] = i
+    return np.unique(group, return_inverse=True)[1]
+
+
+def share_out(pieces: Sequence[Manifold], inside: Float[np.ndarray, "K S"], *, further: int) -> Int[np.ndarray, " K"]:
+    """The part that each piece belongs to, for `inside`, the share of each piece that lies in each of S sampled parts.
+
+    Groups of pieces are the parts. A sampled part gives its number to the group that it has most in common with; the
+    other groups, `further` at most, are numbered on from S, the largest first.
+    """
+    relations = relations_of(pieces)
+    together = 1 / (1 + np.exp(-log_odds(relations)))
+    most = min(inside.shape[1] + further, len(pieces))
+    while True:
+        group = groups_of(together, relations.contact, relations.volumes, most=most)
+        owner = _named(group, inside, relations.volumes)
+        if owner.max() < inside.shape[1] + further or most == 1:
+            return owner
+        most = int(group.max())
+
+
+def _named(
+    group: Int[np.ndarray, " K"], inside: Float[np.ndarray, "K S"], volumes: Float[np.ndarray, " K"]
+) -> Int[np.ndarray, " K"]:
+    member = (group[:, None] == np.arange(group.max() + 1)).astype(float) * volumes[:, None]
+    common = member.T @ inside
+    joint = member.sum(axis=0)[:, None] + (volumes @ inside)[None] - common
+    groups, parts = linear_sum_assignment(-common / np.maximum(joint, 1e-12))
+    number = np.full(len(common), -1)
+    alike = common[groups, parts] > 0
+    number[groups[alike]] = parts[alike]
+    nameless = np.flatnonzero(number < 0)
+    number[nameless[np.argsort(-member.sum(axis=0)[nameless], kind="stable")]] = inside.shape[1] + np.arange(
+        len(nameless)
+    )
+    return number[group]

@@ -1,0 +1,91 @@
+"""Pieces put together to parts: by given probabilities, and by the networks that come with the library."""
+
+import numpy as np
+import pytest
+from manifold3d import Manifold, OpType
+
+from apg_core.geometry.parts.grouping import groups_of, share_out
+from apg_core.geometry.parts.pieces import convex_pieces
+from apg_core.geometry.parts.relations import relations_of
+from apg_core.geometry.parts.solids import solid_of
+from apg_core.geometry.parts.together import log_odds, shipped_weights
+from tests.support.objects import table
+
+CHAIN = np.diag(np.ones(3), 1) + np.diag(np.ones(3), -1)
+"""Four pieces in a row, each touches the next."""
+ALIKE = np.ones(4)
+
+
+def likely(**pairs: float) -> np.ndarray:
+    """Probabilities of pairs named like p01; those not named are not together."""
+    together = np.zeros((4, 4))
+    for name, value in pairs.items():
+        i, j = map(int, name[1:])
+        together[i, j] = together[j, i] = value
+    return together
+
+
+def test_what_is_likely_one_part_is_one_group_and_the_rest_stays_apart() -> None:
+    group = groups_of(likely(p01=0.9, p23=0.9), CHAIN, ALIKE, most=9)
+    assert group.tolist() == [0, 0, 1, 1]
+
+
+def test_what_does_not_touch_only_joins_through_others() -> None:
+    apart = groups_of(likely(p02=0.99), CHAIN, ALIKE, most=9)
+    assert len(set(apart.tolist())) == 4
+    joined = groups_of(likely(p01=0.9, p12=0.9, p02=0.9), CHAIN, ALIKE, most=9)
+    assert joined.tolist() == [0, 0, 0, 1]
+
+
+def test_a_group_counts_by_the_volume_of_its_pieces() -> None:
+    together = likely(p01=0.95, p02=0.1, p12=0.9)
+    assert groups_of(together, CHAIN, np.array([9.0, 1, 1, 1]), most=9).tolist() == [0, 0, 1, 2]
+    assert groups_of(together, CHAIN, np.array([1.0, 9, 1, 1]), most=9).tolist() == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_no_more_groups_than_allowed_even_of_pieces_that_touch_nothing(most: int) -> None:
+    together = likely(p01=0.4, p12=0.3, p23=0.2)
+    for contact in (CHAIN, np.zeros((4, 4))):
+        assert len(set(groups_of(together, contact, ALIKE, most=most).tolist())) == most
+
+
+def table_pieces() -> list[Manifold]:
+    solids = [solid_of(mesh) for mesh in table()]
+    assert None not in solids
+    return convex_pieces(Manifold.batch_boolean([solid for solid in solids if solid is not None], OpType.Add))
+
+
+def test_the_shipped_networks_say_the_same_of_mirrored_pairs_and_are_finite() -> None:
+    odds = log_odds(relations_of(table_pieces()))
+    assert np.isfinite(odds).all()
+    np.testing.assert_allclose(odds, odds.T, atol=1e-4)
+    assert sum(value.size for value in shipped_weights().values()) < 1_000_000
+
+
+def test_a_fused_table_comes_apart_into_its_top_and_legs() -> None:
+    pieces = table_pieces()
+    owner = share_out(pieces, np.zeros((len(pieces), 1)), further=8)
+    volumes = np.array([piece.volume() for piece in pieces])
+    found = sorted(volumes[owner == part].sum() for part in np.unique(owner))
+    assert found == pytest.approx([0.1 * 0.1 * 0.8] * 4 + [2 * 0.1 * 1.2], rel=0.1)
+
+
+def test_a_sampled_part_names_the_group_it_has_most_of_and_the_others_follow_by_size() -> None:
+    pieces = table_pieces()
+    free = share_out(pieces, np.zeros((len(pieces), 2)), further=8)
+    assert 0 not in free
+    assert sorted(set(free.tolist())) == list(range(2, 2 + len(set(free.tolist()))))
+    volumes = np.array([piece.volume() for piece in pieces])
+    sizes = [volumes[free == part].sum() for part in sorted(set(free.tolist()))]
+    assert (np.diff(sizes) < 1e-9).all()
+    inside = np.stack([free == 3, np.zeros(len(pieces))], axis=1).astype(float)
+    named = share_out(pieces, inside, further=8)
+    np.testing.assert_array_equal(named == 0, free == 3)
+    assert 1 not in named
+
+
+def test_further_parts_are_as_few_as_asked() -> None:
+    pieces = table_pieces()
+    owner = share_out(pieces, np.zeros((len(pieces), 3)), further=2)
+    assert set(owner.tolist()) <= {3, 4}
