@@ -15,8 +15,20 @@ Tokens = Float[Tensor, "B N D"]
 KeyValue = tuple[Tensor, Tensor]  # each (B, heads, context tokens, head width)
 
 
+class LayerNorm(nn.LayerNorm):
+    """Layer norm; torch adds up in fp32 whatever the dtype. Under autocast, whose weights are fp32, it is all fp32."""
+
+    def __init__(self, width: int, eps: float = 1e-5) -> None:
+        super().__init__(width, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype == self.weight.dtype:
+            return super().forward(x)
+        return super().forward(x.float()).to(x.dtype)
+
+
 class HeadNorm(nn.Module):
-    """RMS norm over the channels of one head; torch adds up in fp32 whatever the dtype, in layer norms too."""
+    """RMS norm over the channels of one head, with the arithmetic of `LayerNorm`."""
 
     def __init__(self, head_width: int, eps: float = 1e-6) -> None:
         super().__init__()
@@ -24,7 +36,9 @@ class HeadNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        if x.dtype == self.weight.dtype:
+            return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        return F.rms_norm(x.float(), self.weight.shape, self.weight, self.eps).to(x.dtype)
 
 
 class Attention(nn.Module):
@@ -41,7 +55,7 @@ class Attention(nn.Module):
     to_qkv: nn.Linear
     norm_q: HeadNorm
     norm_k: HeadNorm
-    norm_cross: nn.LayerNorm
+    norm_cross: LayerNorm
 
     def __init__(
         self,
@@ -61,7 +75,7 @@ class Attention(nn.Module):
         if context_width is not None:
             self.to_q = nn.Linear(width, width, bias=False)
         if norm_context and context_width is not None:
-            self.norm_cross = nn.LayerNorm(context_width)
+            self.norm_cross = LayerNorm(context_width)
         stacked = nn.Linear(context_width or width, len(names) * width, bias=False)
         setattr(self, self._stacked, stacked)
         if head_norm:
@@ -157,18 +171,18 @@ class Block(nn.Module):
         self.has_self_attention = self_attention
         self._ff_norm = ff_norm
         if self_attention:
-            self.norm1 = nn.LayerNorm(width)
+            self.norm1 = LayerNorm(width)
             self.attn1 = Attention(width, heads, head_norm=head_norm)
         self._crosses = [f"{index}" for index, _ in enumerate(context_widths, start=2)]
         for index, context_width in zip(self._crosses, context_widths, strict=True):
             cross = Attention(width, heads, context_width=context_width, head_norm=head_norm, norm_context=norm_context)
-            setattr(self, f"norm{index}", nn.LayerNorm(width))
+            setattr(self, f"norm{index}", LayerNorm(width))
             setattr(self, f"attn{index}", cross)
-        setattr(self, ff_norm, nn.LayerNorm(width))
+        setattr(self, ff_norm, LayerNorm(width))
         self.ff = FeedForward(width)
         if skip:
             self.skip_linear = nn.Linear(2 * width, width)
-            self.skip_norm = nn.LayerNorm(width)
+            self.skip_norm = LayerNorm(width)
 
     def forward(self, x: Tokens, *contexts: KeyValue, skip: Tokens | None = None) -> Tokens:
         if skip is not None:

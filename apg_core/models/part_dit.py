@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
-from apg_core.models.attention import Block, KeyValue, as_blocks
+from apg_core.models.attention import Block, KeyValue, LayerNorm, as_blocks
 from apg_core.models.embeddings import EmbeddingMlp, sinusoidal
 from apg_core.shapes import GeometrySlots, Latents
 
@@ -90,7 +90,7 @@ class PartDit(nn.Module):
         self.cond_proj = nn.Sequential(
             nn.Linear(2 * image_width, image_width),
             nn.GELU(),
-            nn.LayerNorm(image_width),
+            LayerNorm(image_width),
             nn.Linear(image_width, image_width),
         )
         middle = config.num_layers // 2
@@ -107,7 +107,7 @@ class PartDit(nn.Module):
             )
             for index in range(config.num_layers)
         )
-        self.norm_out = nn.LayerNorm(width)
+        self.norm_out = LayerNorm(width)
         self.proj_out = nn.Linear(width, channels)
 
     @property

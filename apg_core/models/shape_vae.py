@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from apg_core.models.attention import Block, KeyValue, as_blocks
+from apg_core.models.attention import Block, KeyValue, LayerNorm, as_blocks
 from apg_core.models.embeddings import POINT_CHANNELS, embed_points
 from apg_core.shapes import FieldValues, Latents, QueryPoints, SurfacePoints
 
@@ -49,7 +49,7 @@ class _Encoder(nn.Module):
         first = Block(width, heads, self_attention=False, context_widths=(width,), norm_context=True)
         rest = [Block(width, heads) for _ in range(config.num_layers_encoder)]
         self.blocks = nn.ModuleList([first, *rest])
-        self.norm_out = nn.LayerNorm(width)
+        self.norm_out = LayerNorm(width)
 
     def forward(self, surface: SurfacePoints, query_indices: Int[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
         embedded = torch.cat([embed_points(surface[..., :3]), surface[..., 3:].float()], dim=-1)
@@ -70,7 +70,7 @@ class _Decoder(nn.Module):
         read = Block(width, heads, self_attention=False, context_widths=(width,), norm_context=True)
         self.blocks = nn.ModuleList([*blocks, read])
         self.proj_query = nn.Linear(POINT_CHANNELS, width)
-        self.norm_out = nn.LayerNorm(width)
+        self.norm_out = LayerNorm(width)
         self.proj_out = nn.Linear(width, 1)
 
     def context(self, x: Float[Tensor, "B N D"]) -> KeyValue:

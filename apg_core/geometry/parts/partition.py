@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from manifold3d import Error, Manifold, Mesh
+from manifold3d import Error, Manifold, Mesh64
 
 from apg_core.geometry.parts.solids import GivenSolid
 from apg_core.protocol.mesh import TriangleMesh
@@ -36,7 +36,10 @@ class Partition:
 
 def written(solid: GivenSolid, body: Manifold) -> TriangleMesh:
     """A part of the solid as it is written, in float32; a closed surface stays one."""
-    mesh = solid.surface(body.simplify(HAIR))
+    slim = body.simplify(HAIR)
+    # A surface that moves by a hair takes no more volume than this along; the library may take a thin wall with it.
+    kept = abs(slim.volume() - body.volume()) <= HAIR * body.surface_area()
+    mesh = solid.surface(slim if kept else body)
     assert mesh.source is not None
     rounded = TriangleMesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), mesh.source.astype(np.int32))
     vertices, inverse = np.unique(rounded.vertices, axis=0, return_inverse=True)
@@ -78,4 +81,5 @@ def _accepted(mesh: TriangleMesh) -> bool:
 
 
 def _body(mesh: TriangleMesh) -> Manifold:
-    return Manifold(Mesh(mesh.vertices, mesh.faces.astype(np.uint32)))
+    # In double precision, though the numbers are single: the library's own single precision moves them about.
+    return Manifold(Mesh64(mesh.vertices.astype(np.float64), mesh.faces.astype(np.uint64)))
