@@ -153,6 +153,8 @@ def test_a_store_that_cannot_be_written_is_503_and_no_job_is_harmed(service: Run
     with service.client as client:
         job = client.submit(image=png(), options=LONG)
         until(lambda: client.get(job.id).status == "running", seconds=60, what="running")
+        # An ingress that was killed by an earlier test may have left a folder that is not swept yet.
+        earlier = {path.name for path in (service.state / "artifacts").iterdir()}
         lock = sqlite3.connect(service.state / "jobs.db", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         try:
@@ -170,7 +172,7 @@ def test_a_store_that_cannot_be_written_is_503_and_no_job_is_harmed(service: Run
     with service.client as client:
         known = {one.id for one in client.jobs(limit=100).jobs}
     folders = {path.name for path in (service.state / "artifacts").iterdir()}
-    assert folders <= known
+    assert folders - earlier <= known
 
 
 def test_a_job_whose_files_cannot_be_written_fails_with_that_error(service: RunningService) -> None:
