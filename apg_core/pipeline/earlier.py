@@ -115,6 +115,18 @@ def earlier_of(ending: Ending, record: Record) -> Earlier:
 
 def record_of(ending: Ending, prompt: Prompt, options: GenerationOptions, provenance: Provenance) -> Record:
     """The record of a finished ending."""
+    return record_at_start(prompt, options, provenance).model_copy(
+        update={
+            "parts": tuple(part.facts for part in ending.parts),
+            "candidates": tuple(part.facts for part in ending.candidates),
+            "failed_regions": ending.failed_regions,
+            "stop_reason": ending.stop_reason,
+        }
+    )
+
+
+def record_at_start(prompt: Prompt, options: GenerationOptions, provenance: Provenance) -> Record:
+    """The record of a generation that has nothing yet."""
     return Record(
         mode=prompt.mode,
         regions=prompt.regions,
@@ -123,10 +135,7 @@ def record_of(ending: Ending, prompt: Prompt, options: GenerationOptions, proven
         preset=provenance.preset,
         random_weights=provenance.random_weights,
         weights=dict(provenance.weights),
-        parts=tuple(part.facts for part in ending.parts),
-        candidates=tuple(part.facts for part in ending.candidates),
-        failed_regions=ending.failed_regions,
-        stop_reason=ending.stop_reason,
+        parts=(),
     )
 
 

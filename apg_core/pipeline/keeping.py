@@ -6,7 +6,7 @@ from pathlib import Path
 
 from apg_core.errors import InputError
 from apg_core.output import OutputFolder
-from apg_core.pipeline.earlier import LATENTS_FILE, Earlier, Record
+from apg_core.pipeline.earlier import LATENTS_FILE, Earlier, record_at_start
 from apg_core.pipeline.finishing import OutputFile
 from apg_core.protocol.arrays import LatentArray, RgbImage
 from apg_core.protocol.manifest import AcceptedPart, FailedRegion, Provenance
@@ -30,16 +30,7 @@ class Keeper:
         cls, folder: OutputFolder | None, prompt: Prompt, options: GenerationOptions, provenance: Provenance
     ) -> "Keeper":
         """Of a generation that has nothing yet; its inputs are written at once."""
-        record = Record(
-            mode=prompt.mode,
-            regions=prompt.regions,
-            inputs=dict(provenance.inputs),
-            options=options.model_dump(mode="json"),
-            preset=provenance.preset,
-            random_weights=provenance.random_weights,
-            weights=dict(provenance.weights),
-            parts=(),
-        )
+        record = record_at_start(prompt, options, provenance)
         if folder is not None:
             file = inputs_file(prompt)
             folder.write(file.name, file.content)

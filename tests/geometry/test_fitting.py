@@ -10,10 +10,9 @@ from manifold3d import Error, Manifold, Mesh
 
 from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.parts.fitting import Fitted, Fitting, fit_parts
-from apg_core.geometry.parts.solids import mesh_of, solid_of
 from apg_core.geometry.solid import nearest_face
 from apg_core.protocol.mesh import TriangleMesh
-from tests.support.objects import ball, block, table
+from tests.support.objects import ball, block, table, union
 
 GRID = Grid(64)
 
@@ -28,15 +27,6 @@ def fit(
     parts: Sequence[TriangleMesh], whole: TriangleMesh, *, at_edges: bool = False, further: int = 0, grid: Grid = GRID
 ) -> Fitted:
     return fit_parts(parts, whole, Fitting(grid, at_edges=at_edges, further=further))
-
-
-def union(*meshes: TriangleMesh) -> TriangleMesh:
-    solid = Manifold()
-    for mesh in meshes:
-        part = solid_of(mesh)
-        assert part is not None
-        solid += part
-    return mesh_of(solid)
 
 
 def volume(mesh: TriangleMesh) -> float:

@@ -10,18 +10,9 @@ from manifold3d import Manifold
 from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.parts.fitting import Fitted, Fitting, fit_parts
 from apg_core.geometry.parts.pieces import MOST_PIECES, convex_pieces
-from apg_core.geometry.parts.solids import mesh_of, solid_of
+from apg_core.geometry.parts.solids import solid_of
 from apg_core.protocol.mesh import TriangleMesh
-from tests.support.objects import ball, block, table
-
-
-def union(*meshes: TriangleMesh) -> TriangleMesh:
-    solid = Manifold()
-    for mesh in meshes:
-        part = solid_of(mesh)
-        assert part is not None
-        solid += part
-    return mesh_of(solid)
+from tests.support.objects import ball, block, table, union
 
 
 def volume(mesh: TriangleMesh) -> float:
