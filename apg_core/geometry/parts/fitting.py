@@ -67,9 +67,12 @@ def fit_parts(parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitti
     parts = [part if share >= ELSEWHERE else TriangleMesh.empty() for part, share in both]
     tree = PlaneTree(solid.body) if fitting.at_edges else PlaneTree(solid.body, most=0)
     lattice = Lattice.around(solid.body)
-    fields = Fields(lattice, np.array([part_field(part, lattice) for part in parts]))
     sharing, remainder = _shared_out(tree, parts, fitting, sure=sure)
     owners = len(parts) + len(remainder)
+    # Where no piece is shared, nobody asks for the parts' distances.
+    asked = parts if any(len(one) > 1 for one in sharing) else ()
+    distances = np.array([part_field(part, lattice) for part in asked]).reshape(len(asked), len(lattice.numbers))
+    fields = Fields(lattice, distances)
     leaves = [fields.between(one, owners) if len(one) > 1 else next(iter(one)) for one in sharing]
     all_fields = without_slivers(owner_fields(tree.roots, leaves, owners, lattice), lattice, share=SLIVER)
     meshes = tuple(_part(solid, body) for body in carved(solid.body, all_fields, lattice))
