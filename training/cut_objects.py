@@ -46,11 +46,11 @@ class CutObject:
 
     @classmethod
     def of(cls, parts: Sequence[TriangleMesh], whole: TriangleMesh) -> "CutObject | None":
-        """Cut an object; None where its surface is not closed."""
+        """Cut an object; None where its surface is not closed, or holds nothing."""
         solid = solid_of(whole)
-        if solid is None:
+        pieces = [] if solid is None else convex_pieces(solid)
+        if not pieces:
             return None
-        pieces = convex_pieces(solid)
         return cls(relations_of(pieces), np.array([_shares(mesh_of(piece), parts) for piece in pieces]))
 
     def save(self, path: Path) -> None:
