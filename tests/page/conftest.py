@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 OpenStudio = Callable[..., Studio]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """A browser, or the reason why there is none."""
+    """A browser, or the reason why there is none; closed before other tests, whose event loops its own would forbid."""
     with open_browser() as opened:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_service(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeService]:
     """The service that most tests use, with the nano preset; nobody stops it."""
     running = WholeService(tmp_path_factory.mktemp("studio"))
