@@ -1,6 +1,6 @@
-"""The noise schedule: levels of training, and diffusers' solvers that step over them.
+"""The noise schedule: levels of training, and the solvers that step over them.
 
-The published settings are DPM-Solver++ (SDE, second order). The release accepts six more of diffusers' schedulers
+The published settings are DPM-Solver++ (SDE, second order), in `dpm_solver`. The release accepts six more of diffusers' schedulers
 by their class names; each reads some of the same keys, and a value that a class cannot honour is refused.
 """
 
@@ -11,6 +11,8 @@ from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
+
+from apg_core.diffusion.dpm_solver import DpmSolver
 
 SolverName = Literal[
     "DPMSolverMultistepScheduler",
@@ -56,7 +58,7 @@ class Solved(Protocol):
 
 
 class _Scheduler(Protocol):
-    """What diffusers' schedulers have in common."""
+    """What diffusers' schedulers and ours have in common."""
 
     config: Mapping[str, object]
     timesteps: Tensor
@@ -116,14 +118,16 @@ class Schedule:
 
     def solver(self, steps: int) -> "Solver":
         """A solver of its own state, set to this many steps; it computes in fp32."""
-        # Imported here: it takes seconds, and whoever reads a preset needs the numbers only.
-        import diffusers
+        keys = {key: getattr(self, key) for key in self.keys}
+        if self.class_name == "DPMSolverMultistepScheduler":
+            return Solver(DpmSolver(**keys), steps)
+        import diffusers  # it takes seconds
 
-        return Solver(getattr(diffusers, self.class_name)(**{key: getattr(self, key) for key in self.keys}), steps)
+        return Solver(getattr(diffusers, self.class_name)(**keys), steps)
 
 
 class Solver:
-    """The steps of one trajectory over one of diffusers' schedulers, whatever that one calls and scales.
+    """The steps of one trajectory over a scheduler, diffusers' or ours, whatever that one calls and scales.
 
     PNDM takes more evaluations than steps: `timesteps` has one entry for each evaluation.
     """
