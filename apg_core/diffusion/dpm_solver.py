@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -121,9 +122,7 @@ def _signal(count: int, beta_start: float, beta_end: float, schedule: str, zero_
             math.cos((place / count + _COSINE_SHIFT) / (1 + _COSINE_SHIFT) * math.pi / 2) ** 2
             for place in range(count + 1)
         ]
-        betas = torch.tensor(
-            [min(1 - after / before, _MOST_BETA) for before, after in zip(left, left[1:], strict=False)]
-        )
+        betas = torch.tensor([min(1 - after / before, _MOST_BETA) for before, after in pairwise(left)])
     alphas_cumprod = torch.cumprod(1.0 - (_without_signal(betas) if zero_snr else betas), dim=0)
     if zero_snr:
         alphas_cumprod[-1] = _NO_SIGNAL

@@ -25,7 +25,6 @@ from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import Prompt
 
 MANIFEST_FILE = "manifest.json"
-PNG_LEVEL = 3  # a preview at 9 is a seventh smaller and takes four times as long
 NAMED_PACKAGES = ("autopartgen-ray", "torch", "diffusers", "transformers", "numpy", "trimesh", "scikit-image")
 
 
@@ -161,5 +160,5 @@ def _entry(part: AcceptedPart) -> PartEntry:
 
 def _png(image: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    PilImage.fromarray(image).save(buffer, "PNG", compress_level=PNG_LEVEL)
+    PilImage.fromarray(image).save(buffer, "PNG")  # optimize=True takes six times as long, for a twentieth of the bytes
     return buffer.getvalue()
