@@ -215,12 +215,15 @@ def _united(solids: Sequence[Manifold]) -> Manifold:
 def inside_out(solid: Manifold) -> Manifold:
     """The same surface, faces turned the other way."""
     mesh = solid.to_mesh64()
+    starts, origins = np.array(mesh.run_index), np.array(mesh.run_original_id)
+    # A boolean operation lists the runs of all that went in: empty ones would multiply with each cut.
+    some = np.flatnonzero(np.diff(starts))
     return Manifold(
         Mesh64(
             np.array(mesh.vert_properties),
             np.ascontiguousarray(np.array(mesh.tri_verts)[:, ::-1]),
-            run_index=np.array(mesh.run_index),
-            run_original_id=np.array(mesh.run_original_id),
+            run_index=starts[[*some, -1]],
+            run_original_id=origins[some],
             face_id=np.array(mesh.face_id),
         )
     )
