@@ -41,28 +41,36 @@ class Stepped:
     prev_sample: Tensor
 
 
+@dataclass(frozen=True, kw_only=True)
+class DpmSettings:
+    """The keys of diffusers' class that the solver reads."""
+
+    num_train_timesteps: int
+    beta_start: float
+    beta_end: float
+    beta_schedule: str
+    prediction_type: str
+    timestep_spacing: str
+    rescale_betas_zero_snr: bool
+    algorithm_type: str
+    solver_order: int
+
+
 class DpmSolver:
-    """One trajectory's solver, with the keys and the interface of diffusers' class."""
+    """One trajectory's solver, with the interface of diffusers' class."""
 
     init_noise_sigma = 1.0
 
-    def __init__(
-        self,
-        *,
-        num_train_timesteps: int,
-        beta_start: float,
-        beta_end: float,
-        beta_schedule: str,
-        prediction_type: str,
-        timestep_spacing: str,
-        rescale_betas_zero_snr: bool,
-        algorithm_type: str,
-        solver_order: int,
-    ) -> None:
-        self.config: Mapping[str, object] = {"prediction_type": prediction_type}
-        self.alphas_cumprod = _signal(num_train_timesteps, beta_start, beta_end, beta_schedule, rescale_betas_zero_snr)
-        self._spacing, self._stochastic = timestep_spacing, algorithm_type.startswith("sde")
-        self._prediction, self._order = prediction_type, solver_order
+    def __init__(self, settings: DpmSettings) -> None:
+        self.config: Mapping[str, object] = {"prediction_type": settings.prediction_type}
+        self.alphas_cumprod = _signal(
+            settings.num_train_timesteps,
+            (settings.beta_start, settings.beta_end),
+            settings.beta_schedule,
+            zero_snr=settings.rescale_betas_zero_snr,
+        )
+        self._settings = settings
+        self._stochastic = settings.algorithm_type.startswith("sde")
         self.timesteps = torch.arange(0)
         self.sigmas = torch.zeros(0)
         self._steps: tuple[_Step, ...] = ()
@@ -71,7 +79,7 @@ class DpmSolver:
 
     def set_timesteps(self, steps: int) -> None:
         """Begin anew, with this many steps."""
-        timesteps = _spaced(self._spacing, len(self.alphas_cumprod), steps)
+        timesteps = _spaced(self._settings.timestep_spacing, len(self.alphas_cumprod), steps)
         levels = (((1 - self.alphas_cumprod) / self.alphas_cumprod) ** 0.5).numpy()
         spaced = np.interp(timesteps, np.arange(len(levels)), levels)
         self.timesteps = torch.from_numpy(timesteps)
@@ -90,7 +98,7 @@ class DpmSolver:
         step = self._steps[self._position]
         foreseen = self._foreseen(velocity, sample, step)
         stepped = step.keep * sample + step.jump * foreseen
-        if self._before is not None and self._order > 1 and self._position < len(self._steps) - 1:
+        if self._before is not None and self._settings.solver_order > 1 and self._position < len(self._steps) - 1:
             stepped = stepped + step.half * (step.inverse * (foreseen - self._before))
         if self._stochastic:
             drawn_on = sample.device if generator is None else generator.device
@@ -101,7 +109,7 @@ class DpmSolver:
         return Stepped(stepped)
 
     def _foreseen(self, prediction: Tensor, sample: Tensor, step: _Step) -> Tensor:
-        match self._prediction:
+        match self._settings.prediction_type:
             case "v_prediction":
                 return step.alpha * sample - step.sigma * prediction
             case "epsilon":
@@ -111,12 +119,12 @@ class DpmSolver:
 
 
 @lru_cache(maxsize=8)
-def _signal(count: int, beta_start: float, beta_end: float, schedule: str, zero_snr: bool) -> Tensor:
+def _signal(count: int, ends: tuple[float, float], schedule: str, *, zero_snr: bool) -> Tensor:
     """Share of the signal that is left at each training timestep (the cumulative product of alphas)."""
     if schedule == "linear":
-        betas = torch.linspace(beta_start, beta_end, count)
+        betas = torch.linspace(*ends, count)
     elif schedule == "scaled_linear":
-        betas = torch.linspace(beta_start**0.5, beta_end**0.5, count) ** 2
+        betas = torch.linspace(*(end**0.5 for end in ends), count) ** 2
     else:
         left = [
             math.cos((place / count + _COSINE_SHIFT) / (1 + _COSINE_SHIFT) * math.pi / 2) ** 2

@@ -7,7 +7,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from apg_core.diffusion.dpm_solver import DpmSolver
+from apg_core.diffusion.dpm_solver import DpmSettings, DpmSolver
 from apg_core.diffusion.schedule import Schedule
 
 
@@ -36,7 +36,7 @@ def scheduler_of(schedule: Schedule) -> Scheduler:
     """The scheduler that these settings name."""
     keys = {key: getattr(schedule, key) for key in schedule.keys}
     if schedule.class_name == "DPMSolverMultistepScheduler":
-        return cast("Scheduler", DpmSolver(**keys))
+        return cast("Scheduler", DpmSolver(DpmSettings(**keys)))
     import diffusers  # it takes seconds
 
     scheduler: Scheduler = getattr(diffusers, schedule.class_name)(**keys)
