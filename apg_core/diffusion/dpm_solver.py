@@ -124,7 +124,7 @@ def _signal(count: int, ends: tuple[float, float], schedule: str, *, zero_snr: b
     if schedule == "linear":
         betas = torch.linspace(*ends, count)
     elif schedule == "scaled_linear":
-        betas = torch.linspace(*(end**0.5 for end in ends), count) ** 2
+        betas = torch.linspace(ends[0] ** 0.5, ends[1] ** 0.5, count) ** 2
     else:
         left = [
             math.cos((place / count + _COSINE_SHIFT) / (1 + _COSINE_SHIFT) * math.pi / 2) ** 2
