@@ -1,10 +1,10 @@
 """From a preset to networks with weights, one at a time, so that a process loads only what it runs."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -132,13 +132,13 @@ class ModelLoader:
             noise_device=noise_device,
         )
 
-    def provenance(self, inputs: Mapping[str, InputEntry]) -> Provenance:
-        """What a manifest says of this preset and these inputs."""
+    def provenance(self, inputs: Mapping[str, InputEntry], *, weights: Mapping[str, str] | None = None) -> Provenance:
+        """What a manifest says of this preset and these inputs; `weights` are the hashes, where somebody has them."""
         return Provenance(
             preset=self.preset.name,
             random_weights=self.preset.random_seed is not None,
             precision=self._precision,
-            weights=self.weight_hashes(),
+            weights=self.weight_hashes() if weights is None else weights,
             inputs=inputs,
         )
 
@@ -182,6 +182,40 @@ class ModelLoader:
                 state = image_encoder_state(state, module.state_dict())
             assign_weights(module, state, source=path.name)
         return module.to(self.device, dtype or DTYPES[self._precision]).eval().requires_grad_(False)
+
+
+class AtFirstUse:
+    """Something that is loaded when one of its methods is first asked for."""
+
+    def __init__(self, load: Callable[[], object]) -> None:
+        self._load = load
+
+    @cached_property
+    def _loaded(self) -> object:
+        return self._load()
+
+    def __getattr__(self, name: str) -> Any:  # whatever it is that is loaded
+        return getattr(self._loaded, name)
+
+
+class WeightsAtFirstUse(Mapping[str, str]):
+    """The hashes of a loader's weight files, which are read when the first is asked for."""
+
+    def __init__(self, loader: ModelLoader) -> None:
+        self._loader = loader
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        return self._loader.weight_hashes()
+
+    def __getitem__(self, network: str) -> str:
+        return self._hashes[network]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._hashes)
+
+    def __len__(self) -> int:
+        return len(self._hashes)
 
 
 class FeaturesAtFirstUse:

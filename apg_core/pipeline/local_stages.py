@@ -12,7 +12,7 @@ from apg_core.geometry.parts.refitting import Reopened
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.codec import ShapeCodec
 from apg_core.pipeline.conditioning import ImagePreparer
-from apg_core.pipeline.loading import FeaturesAtFirstUse, ModelLoader, pick_device
+from apg_core.pipeline.loading import AtFirstUse, FeaturesAtFirstUse, ModelLoader, WeightsAtFirstUse, pick_device
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.sampling import PartSampler
 from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, OnStep, PreparedImages
@@ -33,8 +33,8 @@ class LocalStages:
 
     images: ImagePreparer
     features: FeaturesAtFirstUse
-    sampler: PartSampler
-    codec: ShapeCodec
+    sampler: PartSampler | AtFirstUse
+    codec: ShapeCodec | AtFirstUse
     meshes: MeshWorker
 
     async def prepare_images(
@@ -109,14 +109,40 @@ def load_pipeline(
     chosen = preset if isinstance(preset, Preset) else load_preset(preset)
     loader = ModelLoader(chosen, device=pick_device(device), checkpoints=(checkpoints,), precision=precision)
     features = loader.features()
-    stages = LocalStages(
-        images=ImagePreparer(loader.background_remover(), size=chosen.image_encoder.input_image_size),
+    sampler, codec = loader.part_sampler(dropped=loader.dropped(features)), ShapeCodec(loader.vae())
+    return Pipeline(chosen, _stages(loader, features, sampler, codec), loader.provenance(inputs={}))
+
+
+def load_at_first_use(
+    preset: str | Path,
+    device: str | None = None,
+    *,
+    checkpoints: Path = CHECKPOINTS,
+    precision: PrecisionChoice = "auto",
+) -> Pipeline:
+    """As `load_pipeline`, but for edits, of which many need no network: each is loaded when it is first needed."""
+    chosen = load_preset(preset)
+    loader = ModelLoader(chosen, device=pick_device(device), checkpoints=(checkpoints,), precision=precision)
+    features = loader.features()
+    sampler = AtFirstUse(lambda: loader.part_sampler(dropped=loader.dropped(features)))
+    codec = AtFirstUse(lambda: ShapeCodec(loader.vae()))
+    stages = _stages(loader, features, sampler, codec)
+    return Pipeline(chosen, stages, loader.provenance(inputs={}, weights=WeightsAtFirstUse(loader)))
+
+
+def _stages(
+    loader: ModelLoader,
+    features: FeaturesAtFirstUse,
+    sampler: PartSampler | AtFirstUse,
+    codec: ShapeCodec | AtFirstUse,
+) -> LocalStages:
+    return LocalStages(
+        images=ImagePreparer(loader.background_remover(), size=loader.preset.image_encoder.input_image_size),
         features=features,
-        sampler=loader.part_sampler(dropped=loader.dropped(features)),
-        codec=ShapeCodec(loader.vae()),
-        meshes=MeshWorker(chosen.surface),
+        sampler=sampler,
+        codec=codec,
+        meshes=MeshWorker(loader.preset.surface),
     )
-    return Pipeline(chosen, stages, loader.provenance(inputs={}))
 
 
 def run_at_once(work: Coroutine[Any, Any, Result]) -> Result:
