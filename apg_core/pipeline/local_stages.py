@@ -11,7 +11,7 @@ from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.parts.refitting import Reopened
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.codec import ShapeCodec
-from apg_core.pipeline.conditioning import ImagePreparer
+from apg_core.pipeline.image_preparer import ImagePreparer
 from apg_core.pipeline.loading import AtFirstUse, FeaturesAtFirstUse, ModelLoader, WeightsAtFirstUse, pick_device
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.sampling import PartSampler
