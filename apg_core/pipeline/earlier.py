@@ -82,7 +82,8 @@ class Earlier:
                 if part.sampled is not None:
                     tensors |= _named(f"{kind}.{place}.sampled", part.sampled)
         tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-        return save(tensors, {_RECORD: self.record.model_dump_json(), _SHA256: _hash_of(tensors)})
+        record = self.record.model_dump(mode="json") | {_SHA256: _hash_of(tensors)}
+        return save(tensors, {_RECORD: json.dumps(record)})  # one entry: the library puts several in any order
 
     @classmethod
     def unpack(cls, content: bytes) -> "Earlier":
@@ -94,7 +95,7 @@ class Earlier:
         record = read_record(content)
         try:
             tensors = load(content)
-            if _header(content)[_SHA256] != _hash_of(tensors):
+            if json.loads(_header(content)[_RECORD])[_SHA256] != _hash_of(tensors):
                 raise _damaged()
             return cls(
                 record=record,
