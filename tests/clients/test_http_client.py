@@ -85,6 +85,7 @@ def test_a_mask_is_suggested_as_every_number_of_regions_or_as_a_picture(
     assert mask == suggestion_png(suggested)
     job = client.submit(image=picture, mask=mask)
     assert (job.mode, job.parts_total) == ("image_mask", 2)
+    client.delete(job.id)
     with pytest.raises(ProblemError, match="regions"):
         client.suggest_mask(picture, MaskOptions(regions=500))
 
