@@ -25,8 +25,9 @@ class ModelSettings(_Settings):
     """Folder of fetched weights."""
     threads: Count | None = None
     """Threads of one replica on the CPU; None is one fewer than the machine has, at least one."""
-    sampler_rows: Count = 48
-    """Network evaluations that may share one denoising step; bounds the sampler's memory."""
+    sampler_rows: Count | None = None
+    """Network evaluations that may share one denoising step; bounds the sampler's memory. None is as many as a GPU of
+    this size has room for, and 48 on a CPU."""
 
 
 class StoreSettings(_Settings):
