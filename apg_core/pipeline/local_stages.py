@@ -39,7 +39,7 @@ class LocalStages:
     sampler: PartSampler | AtFirstUse
     codec: ShapeCodec | AtFirstUse
     meshes: MeshWorker
-    turns: Turns | None = None
+    turns: Turns | None
     """Where the networks take turns on the device."""
 
     async def prepare_images(
