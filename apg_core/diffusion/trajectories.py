@@ -1,7 +1,7 @@
 """Trajectories from noise to latents, and the batch in which many share each forward pass.
 
-A trajectory owns its solver state, its noise and its guidance, so it gives the same latent alone and in company;
-it joins and leaves a batch between steps.
+A trajectory owns its solver state, its noise and its guidance, so it gives the same latent alone and in company
+(`company` says how exactly); it joins and leaves a batch between steps.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from apg_core.diffusion.company import Company
 from apg_core.diffusion.guidance import GuidedInput
 from apg_core.diffusion.schedule import Schedule
 from apg_core.errors import SamplingError
@@ -126,8 +127,8 @@ class TrajectoryBatch:
     The joined context is kept until the membership changes, so a step in company costs no copying.
     """
 
-    def __init__(self, denoiser: PartDit) -> None:
-        self._denoiser = denoiser
+    def __init__(self, company: Company) -> None:
+        self._company = company
         self._members: list[Trajectory] = []
         self._groups: list[tuple[list[Trajectory], DitContext]] | None = None
 
@@ -150,7 +151,7 @@ class TrajectoryBatch:
         """One step for every member; those that ended leave, with the error that ended them if there was one."""
         ended: dict[Trajectory, SamplingError | None] = {}
         for members, context in self._grouped():
-            velocities = self._velocities(members, context)
+            velocities = self._company.velocities(members, context)
             for member, velocity in zip(members, velocities, strict=True):
                 try:
                     member.take_step(velocity)
@@ -166,37 +167,27 @@ class TrajectoryBatch:
     def _grouped(self) -> list[tuple[list[Trajectory], DitContext]]:
         if self._groups is None:
             by_shape: dict[tuple[int, ...], list[Trajectory]] = {}
-            for member in self._members:
+            for member in sorted(self._members, key=lambda member: member.rows):  # fewer kinds of company
                 by_shape.setdefault(member.shape_key, []).append(member)
             self._groups = [
                 (members, DitContext.joined([member.context for member in members])) for members in by_shape.values()
             ]
         return self._groups
 
-    @torch.inference_mode()
-    def _velocities(self, members: Sequence[Trajectory], context: DitContext) -> Sequence[Float[Tensor, "_ N C"]]:
-        counts = [member.rows for member in members]
-        noisy = torch.cat([member.noisy.expand(member.rows, -1, -1) for member in members])
-        timesteps = torch.tensor([member.timestep for member in members], device=noisy.device)
-        velocities = self._denoiser(
-            noisy, timesteps.repeat_interleave(torch.tensor(counts, device=noisy.device)), context
-        )
-        return velocities.split(counts)
-
 
 def run(
-    denoiser: PartDit,
+    company: Company,
     trajectory: Trajectory,
     *,
     on_step: StepCallback | None = None,
 ) -> Latents:
     """The latent at the trajectory's end, in the denoiser's scale; see `run_together`."""
-    run_together(denoiser, [trajectory], on_step=on_step)
+    run_together(company, [trajectory], on_step=on_step)
     return trajectory.latents
 
 
 def run_together(
-    denoiser: PartDit,
+    company: Company,
     trajectories: Sequence[Trajectory],
     *,
     on_step: StepCallback | None = None,
@@ -208,7 +199,7 @@ def run_together(
     Raises:
         SamplingError: the network's output is not finite.
     """
-    batch = TrajectoryBatch(denoiser)
+    batch = TrajectoryBatch(company)
     for trajectory in trajectories:
         if not trajectory.done:
             batch.join(trajectory)

@@ -23,7 +23,7 @@ class PartSamplerReplica(Replica):
     def __init__(self, models: ModelSettings) -> None:
         networks = loader(models)
         preset = networks.preset
-        sampler = networks.part_sampler()
+        sampler = networks.part_sampler(exact=models.exact)
         nothing = np.zeros((preset.num_latents, preset.dit.latent_channels), np.float32)
         warm_up = LatentRequest(
             features=np.zeros((preset.image_encoder.num_tokens, preset.dit.image_width), np.float32),
