@@ -100,7 +100,6 @@ def test_many_trajectories_at_different_steps_give_the_latents_they_give_alone(d
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_steps_are_shared_at_once_or_where_it_was_seen_to_change_nothing(denoiser: PartDit, exact: bool) -> None:
-    """The sizes of `nano` are so small that company changes its last bits: exactly, each goes alone."""
     passes: list[int] = []
     counting = denoiser.register_forward_hook(lambda _, inputs, output: passes.append(len(output)))
     try:
@@ -108,11 +107,14 @@ def test_steps_are_shared_at_once_or_where_it_was_seen_to_change_nothing(denoise
         run_together(Company(denoiser, exact=exact), members)
     finally:
         counting.remove()
-    assert passes == ([3, 3, 6] + [3, 3] * 5 if exact else [6] * 6)
-    for seed, member in enumerate(members):
-        alone = run(Company(denoiser), trajectory(denoiser, seed, scales=GuidanceScales(3, 1.5)))
-        torch.testing.assert_close(member.latents, alone, atol=TOLERANCE, rtol=0)
-        assert torch.equal(member.latents, alone) is exact
+    alone = [run(Company(denoiser), trajectory(denoiser, seed, scales=GuidanceScales(3, 1.5))) for seed in range(2)]
+    if exact:  # whether company changes a bit is the processor's matter; of these sizes it mostly does
+        assert passes in ([3, 3, 6] + [3, 3] * 5, [3, 3, 6] + [6] * 5)
+        assert all(torch.equal(member.latents, latents) for member, latents in zip(members, alone, strict=True))
+    else:
+        assert passes == [6] * 6
+        for member, latents in zip(members, alone, strict=True):
+            torch.testing.assert_close(member.latents, latents, atol=TOLERANCE, rtol=0)
 
 
 def test_company_that_changes_nothing_is_found_out_once(denoiser: PartDit) -> None:
