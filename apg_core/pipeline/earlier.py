@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 from apg_core.errors import EditError, InputError
 from apg_core.pipeline.ending import Ending
 from apg_core.protocol.arrays import LatentArray, RgbImage
-from apg_core.protocol.manifest import AcceptedPart, FailedRegion, PartFacts, Provenance, StopReason
+from apg_core.protocol.manifest import AcceptedPart, FailedRegion, PartFacts, PartitionEntry, Provenance, StopReason
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.mode import InputEntry, Mode
 from apg_core.protocol.options import GenerationOptions
@@ -48,6 +48,8 @@ class Record(BaseModel):
     failed_regions: tuple[FailedRegion, ...] = ()
     stop_reason: StopReason | None = None
     """None where it was interrupted."""
+    partition: PartitionEntry | None = None
+    """Where the parts were fitted to a given mesh."""
 
     def part(self, index: int) -> PartFacts | None:
         """The part of this index."""
@@ -121,6 +123,7 @@ def record_of(ending: Ending, prompt: Prompt, options: GenerationOptions, proven
             "candidates": tuple(part.facts for part in ending.candidates),
             "failed_regions": ending.failed_regions,
             "stop_reason": ending.stop_reason,
+            "partition": ending.partition,
         }
     )
 

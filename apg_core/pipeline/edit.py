@@ -131,7 +131,8 @@ def _with_candidate(record: Record, number: int) -> tuple[PartFacts, ...]:
         raise EditError(f"candidate: there is no {number}; there are {known}", field="candidate")
     earlier = _known(record, chosen.index, "candidate")
     kept = {"candidate": None, "name": earlier.name, "colour": earlier.colour}
-    return tuple(chosen.model_copy(update=kept) if facts is earlier else facts for facts in record.parts)
+    stay = (facts for facts in record.parts if facts.left_by != earlier.index)
+    return tuple(chosen.model_copy(update=kept) if facts is earlier else facts for facts in stay)
 
 
 def _merged(record: Record, parts: Sequence[int]) -> tuple[PartFacts, ...]:

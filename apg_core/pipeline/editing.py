@@ -1,8 +1,7 @@
 """Carries out an edit: over the same loop and stages as the generation that it changes (docs/how-it-works.md, "Edits").
 
 What further parts are sampled beside is the union of the parts that stay, each as it was sampled; where it never was,
-as it is. A part that an edit leaves alone keeps its mesh; where the parts are fitted to a given mesh, all are fitted
-anew from what was sampled, so that they still fill it.
+as it is. A part that an edit leaves alone keeps its mesh; `refit.py` keeps the parts' division of a given mesh true.
 """
 
 from collections.abc import Sequence
@@ -12,31 +11,22 @@ import numpy as np
 
 from apg_core.geometry.normalise import Placement, normalise
 from apg_core.pipeline.brief import Brief
-from apg_core.pipeline.earlier import Earlier
-from apg_core.pipeline.edit import Plan, next_index
+from apg_core.pipeline.edit import next_index
+from apg_core.pipeline.edit_brief import EditBrief
 from apg_core.pipeline.ending import Ending, Resume
-from apg_core.pipeline.fit import Fitted, fit_to_mesh
 from apg_core.pipeline.generate import generate, make_parts, whole_mesh
+from apg_core.pipeline.refit import fit_edited
 from apg_core.pipeline.session import PartSession, Session
 from apg_core.pipeline.sink import Sink
 from apg_core.pipeline.slots import SlotSession
-from apg_core.pipeline.stages import EditStages, OnStep
+from apg_core.pipeline.stages import OnStep
 from apg_core.pipeline.whole import Seen, Whole, get_whole, see
 from apg_core.protocol.arrays import LatentArray, RgbImage
 from apg_core.protocol.edit import Continue, Merge, Pick, Remove, Resample, Split
-from apg_core.protocol.manifest import AcceptedPart, FailedRegion, PartFacts, StopReason
+from apg_core.protocol.manifest import AcceptedPart, FailedRegion, StopReason
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.prompt import Prompt
 from apg_core.protocol.stage import Stage
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class EditBrief(Brief):
-    """One edit to be done; prompt and options are the new generation's."""
-
-    stages: EditStages
-    earlier: Earlier
-    plan: Plan
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,8 +39,6 @@ class _Edited:
     """None leaves those that there are."""
     failed_regions: Sequence[FailedRegion] | None = None
     warnings: tuple[str, ...] = ()
-    refit: bool = False
-    """Whether the parts no longer fill a given mesh as they did."""
 
 
 async def carry_out(brief: EditBrief, resume: Resume | None = None) -> Ending:
@@ -66,9 +54,7 @@ async def carry_out(brief: EditBrief, resume: Resume | None = None) -> Ending:
     whole = await _whole(brief, seen, resume)
     edited = await _edited(brief, seen, whole, resume)
     before = {part.facts.index: part.mesh for part in brief.earlier.parts}
-    fitted = Fitted(tuple(edited.parts))
-    if edited.refit and whole.mesh is not None and brief.options.fit_to_mesh:
-        fitted = await _refitted(brief, fitted.parts, whole.mesh)
+    fitted = await fit_edited(brief, edited.parts, whole.mesh)
     parts = fitted.parts
     failed = brief.earlier.record.failed_regions if edited.failed_regions is None else edited.failed_regions
     return Ending(
@@ -114,9 +100,9 @@ async def _edited(brief: EditBrief, seen: Seen, whole: Whole, resume: Resume) ->
         case Merge() as edit:
             return _Edited(parts=await _merged(brief, edit.parts))
         case Pick() as edit:
-            return _Edited(parts=_picked(brief, edit.candidate), refit=True)
-        case edit:
-            return _Edited(parts=_kept(brief), refit=isinstance(edit, Remove))
+            return _Edited(parts=_picked(brief, edit.candidate))
+        case _:
+            return _Edited(parts=_kept(brief))
 
 
 def _kept(brief: EditBrief) -> tuple[AcceptedPart, ...]:
@@ -146,7 +132,6 @@ async def _continued(brief: EditBrief, seen: Seen, whole: Whole, resume: Resume)
         parts=(*kept, *parts[len(kept) :]),
         stop_reason=reason,
         failed_regions=session.failed_regions,
-        refit=len(parts) > len(kept),
     )
 
 
@@ -177,7 +162,6 @@ async def _resampled(brief: EditBrief, seen: Seen, whole: Whole, resume: Resume)
         stop_reason=session.stop_reason,
         candidates=candidates or None,
         warnings=tuple(warnings),
-        refit=bool(new),
     )
 
 
@@ -188,9 +172,11 @@ def _in_place_of(earlier: AcceptedPart, part: AcceptedPart) -> AcceptedPart:
 
 def _picked(brief: EditBrief, number: int) -> tuple[AcceptedPart, ...]:
     candidate = next(part for part in brief.earlier.candidates if part.facts.candidate == number)
+    index = candidate.facts.index
     return tuple(
-        _in_place_of(part, candidate) if part.facts.index == candidate.facts.index else part
+        _in_place_of(part, candidate) if part.facts.index == index else part
         for part in brief.earlier.parts
+        if part.facts.left_by != index
     )
 
 
@@ -214,7 +200,7 @@ async def _split(brief: EditBrief, edit: Split, resume: Resume) -> _Edited:
     whole = next(part for part in brief.earlier.parts if part.facts.index == edit.part)
     prompt = Prompt(mesh=TriangleMesh(whole.mesh.vertices, whole.mesh.faces))
     assert prompt.mesh is not None
-    pieces = _Pieces(whole.facts, next_index(brief.earlier.record.parts), normalise(prompt.mesh)[1])
+    pieces = _Pieces(whole, next_index(brief.earlier.record.parts), normalise(prompt.mesh)[1])
     inner = Brief(
         prompt=prompt,
         options=brief.options.model_copy(update={"save_whole": False, "input_up": "y", "frame": "normalised"}),
@@ -224,12 +210,13 @@ async def _split(brief: EditBrief, edit: Split, resume: Resume) -> _Edited:
         clock=brief.clock,
     )
     ending = await generate(inner, Resume(whole=resume.whole, parts=resume.parts))
-    if len(ending.parts) < 2:
-        found = f"part {edit.part} stays in one: its mesh gave {len(ending.parts)} part"
+    partition_lost = whole.mesh.source is not None and brief.options.fit_to_mesh and ending.partition is None
+    if len(ending.parts) < 2 or partition_lost:
+        found = f"part {edit.part} stays in one: its mesh was not divided"
         return _Edited(
             parts=brief.earlier.parts,
             stop_reason=StopReason.NO_NEW_PART,
-            warnings=(*ending.warnings, found),
+            warnings=(found,),
         )
     placed = [pieces.placed(number, part) for number, part in enumerate(ending.parts)]
     parts = [one for part in brief.earlier.parts for one in (placed if part is whole else [part])]
@@ -240,26 +227,28 @@ async def _split(brief: EditBrief, edit: Split, resume: Resume) -> _Edited:
 class _Pieces:
     """The parts that come of splitting one: its place is theirs, in its frame."""
 
-    whole: PartFacts
+    whole: AcceptedPart
     next_index: int
     placement: Placement
 
     def placed(self, number: int, part: AcceptedPart) -> AcceptedPart:
         """A piece as a part of the object."""
-        first = number == 0
+        first, whole = number == 0, self.whole.facts
         own = {
-            "index": self.whole.index if first else self.next_index + number - 1,
-            "name": self.whole.name if first else None,
-            "colour": self.whole.colour if first else None,
-            "further_labels": self.whole.labels if first else (),
-            "notes": (f"split from part {self.whole.index}", *part.facts.notes),
+            "index": whole.index if first else self.next_index + number - 1,
+            "name": whole.name if first else None,
+            "colour": whole.colour if first else None,
+            "further_labels": whole.labels if first else (),
+            "notes": (f"split from part {whole.index}", *part.facts.notes),
         }
         sampled = None if part.sampled is None else self._moved(part.sampled)
         return AcceptedPart(part.facts.model_copy(update=own), self._moved(part.mesh), sampled)
 
     def _moved(self, mesh: TriangleMesh) -> TriangleMesh:
         vertices = mesh.vertices * self.placement.scale + self.placement.centre
-        return TriangleMesh(vertices.astype(mesh.vertices.dtype), mesh.faces)
+        given = self.whole.mesh.source  # of the part's faces, those of the given mesh that they lie in
+        source = None if given is None or mesh.source is None else np.where(mesh.source < 0, -1, given[mesh.source])
+        return TriangleMesh(vertices.astype(mesh.vertices.dtype), mesh.faces, source)
 
 
 @dataclass(frozen=True)
@@ -283,29 +272,6 @@ class _PlacingSink:
 
     async def region_failed(self, region: FailedRegion) -> None:
         await self.sink.region_failed(region)
-
-
-async def _refitted(brief: EditBrief, parts: Sequence[AcceptedPart], mesh: TriangleMesh) -> Fitted:
-    """All parts fitted anew; those that come out with the same surface are the ones from before.
-
-    How many parts there are is the caller's, so that only going on may add some for what no part has.
-    """
-    further = brief.options.further_parts if isinstance(brief.plan.edit, Continue) else 0
-    own = replace(brief, options=brief.options.model_copy(update={"further_parts": further}))
-    fitted = await fit_to_mesh(own, [part.as_sampled for part in parts], mesh)
-    before = {part.facts.index: part for part in parts}
-    same = tuple(_unless_same(before.get(part.facts.index), part) for part in fitted.parts)
-    return replace(fitted, parts=same)
-
-
-def _unless_same(before: AcceptedPart | None, now: AcceptedPart) -> AcceptedPart:
-    if before is None or not _same(before.mesh, now.mesh):
-        return now
-    return before
-
-
-def _same(one: TriangleMesh, other: TriangleMesh) -> bool:
-    return np.array_equal(one.vertices, other.vertices) and np.array_equal(one.faces, other.faces)
 
 
 def _candidates(brief: EditBrief, edited: _Edited) -> tuple[AcceptedPart, ...]:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.partition import Partition
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.stages import FittedParts
-from apg_core.protocol.manifest import AcceptedPart, FailedRegion, PartitionEntry, PartitionShare
+from apg_core.protocol.manifest import AcceptedPart, FailedRegion, PartFacts, PartitionEntry, PartitionShare
 from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.stage import Stage
 
 LEAST_ENCLOSED = 0.5
@@ -32,20 +34,24 @@ async def fit_to_mesh(brief: Brief, parts: Sequence[AcceptedPart], mesh: Triangl
     if mesh is None or not parts or not brief.options.fit_to_mesh:
         return Fitted(tuple(parts))
     await brief.sink.stage(Stage.FIT)
-    if brief.prompt.regions is None:
-        room = max(brief.options.max_parts - len(parts), 0)
-    else:
-        room = brief.options.further_parts if brief.options.mask_remainder else 0
-    regroup = brief.options.regroup_pieces and brief.prompt.regions is None
-    further = min(brief.options.further_parts, room)
-    options = brief.options.model_copy(update={"further_parts": further, "regroup_pieces": regroup})
     plain = TriangleMesh(mesh.vertices, mesh.faces)
-    fitting = brief.stages.fit_parts([part.mesh for part in parts], plain, options)
+    fitting = brief.stages.fit_parts([part.mesh for part in parts], plain, fit_options(brief, len(parts)))
     fitted = await brief.clock(Stage.FIT, fitting)
     if fitted.share < LEAST_ENCLOSED or all(part.mesh.is_empty for part in fitted.parts):
         found = f"the mesh encloses {fitted.share:.0%} of their volume; is its surface closed?"
         return Fitted(tuple(parts), (f"fit_to_mesh left the parts as they are: {found}",))
     return _divided(parts, fitted)
+
+
+def fit_options(brief: Brief, count: int) -> GenerationOptions:
+    """The options as they hold for fitting, where there are so many parts before."""
+    if brief.prompt.regions is None:
+        room = max(brief.options.max_parts - count, 0)
+    else:
+        room = brief.options.further_parts if brief.options.mask_remainder else 0
+    regroup = brief.options.regroup_pieces and brief.prompt.regions is None
+    further = min(brief.options.further_parts, room)
+    return brief.options.model_copy(update={"further_parts": further, "regroup_pieces": regroup})
 
 
 async def _made_exclusive(brief: Brief, parts: Sequence[AcceptedPart]) -> Fitted:
@@ -83,19 +89,7 @@ def _divided(
     for row, (now, remainder) in enumerate(further, start=len(parts)):
         index = next(i for i in range(len(kept) + 1) if i not in kept)
         last = parts[min(index, len(parts) - 1)].facts
-        why = "of the given mesh what no sampled part has" if remainder else "apart from the rest of a part"
-        facts = last.model_copy(
-            update={
-                "index": index,
-                "label": None,
-                "further_labels": (),
-                "name": None,
-                "overlap": 0.0,
-                "remainder": remainder,
-                "notes": (why, *now.notes),
-            }
-        )
-        kept[index] = (AcceptedPart(facts, now.mesh), row)
+        kept[index] = (further_part(last, now, index=index, remainder=remainder), row)
     places = sorted(kept)
     return Fitted(
         parts=tuple(kept[place][0] for place in places),
@@ -105,11 +99,18 @@ def _divided(
             for part in gone
             if part.facts.label is not None
         ),
-        partition=_entry(fitted.partition, {place: kept[place][1] for place in places}),
+        partition=partition_entry(fitted.partition, {place: kept[place][1] for place in places}),
     )
 
 
-def _entry(partition: Partition, rows: dict[int, int]) -> PartitionEntry:
+def further_part(like: PartFacts, now: Cleaned, *, index: int, remainder: bool) -> AcceptedPart:
+    """A part that fitting has added."""
+    why = "of the given mesh what no sampled part has" if remainder else "apart from the rest of a part"
+    own = {"index": index, "label": None, "further_labels": (), "name": None, "overlap": 0.0, "remainder": remainder}
+    return AcceptedPart(like.model_copy(update={**own, "notes": (why, *now.notes)}), now.mesh)
+
+
+def partition_entry(partition: Partition, rows: dict[int, int]) -> PartitionEntry:
     return PartitionEntry(
         exact=partition.exact,
         unclaimed=partition.unclaimed,

@@ -10,7 +10,8 @@ from apg_core.inputs.prompt import Source, input_entries, read_prompt
 from apg_core.output import OutputFolder
 from apg_core.pipeline.earlier import Earlier, Record, check_weights
 from apg_core.pipeline.edit import plan_edit
-from apg_core.pipeline.editing import EditBrief, carry_out
+from apg_core.pipeline.edit_brief import EditBrief
+from apg_core.pipeline.editing import carry_out
 from apg_core.pipeline.keeping import INPUTS_FILE, Keeper, fingerprint, read_kept
 from apg_core.pipeline.local import Generation, LocalSink, progress_of, written
 from apg_core.pipeline.local_stages import Pipeline, run_at_once

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
+from apg_core.geometry.parts.refitting import Reopened
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.codec import ShapeCodec
-from apg_core.pipeline.conditioning import ImagePreparer
+from apg_core.pipeline.image_preparer import ImagePreparer
 from apg_core.pipeline.loading import FeaturesAtFirstUse, ModelLoader, pick_device
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.sampling import PartSampler
@@ -73,6 +74,9 @@ class LocalStages:
 
     async def merge_parts(self, parts: Sequence[TriangleMesh]) -> Cleaned:
         return self.meshes.merge(parts)
+
+    async def refit_parts(self, parts: Sequence[TriangleMesh], reopened: Reopened, options: MeshOptions) -> FittedParts:
+        return self.meshes.refit(parts, reopened, options)
 
 
 @dataclass(frozen=True, eq=False)

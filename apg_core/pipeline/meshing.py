@@ -6,9 +6,10 @@ from apg_core.geometry.band.lattice import Grid, NarrowBand
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.isosurface import extract_surface
 from apg_core.geometry.parts.cleanup import Cleaned, clean_part, simplified
-from apg_core.geometry.parts.fitting import Fitting, fit_parts
+from apg_core.geometry.parts.fitting import Fitted, Fitting, fit_parts
 from apg_core.geometry.parts.merging import merge
 from apg_core.geometry.parts.overlap import SurfaceCells, overlap
+from apg_core.geometry.parts.refitting import Reopened, fit_reopened
 from apg_core.geometry.surface import Surface, SurfaceSampling, sample_surface, zero_surface
 from apg_core.pipeline.stages import CleanedPart, FittedParts
 from apg_core.protocol.mesh import TriangleMesh
@@ -48,16 +49,26 @@ class MeshWorker:
 
     def fit(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
         """The given mesh divided among the parts, and those of further ones that none of them has."""
-        fitting = Fitting(
-            Grid(options.grid_size),
-            at_edges=options.fit_at_edges,
-            further=options.further_parts,
-            regroup=options.regroup_pieces,
-        )
-        fitted = fit_parts(parts, given, fitting)
-        return FittedParts(
-            parts=tuple(simplified(mesh, options) for mesh in fitted.meshes),
-            share=fitted.enclosed,
-            remainder=fitted.remainder,
-            partition=fitted.partition,
-        )
+        return _fitted(fit_parts(parts, given, _fitting(options)), options)
+
+    def refit(self, parts: Sequence[TriangleMesh], reopened: Reopened, options: MeshOptions) -> FittedParts:
+        """A region of the given mesh divided among the parts, and how all parts divide it then."""
+        return _fitted(fit_reopened(parts, reopened, _fitting(options)), options)
+
+
+def _fitting(options: MeshOptions) -> Fitting:
+    return Fitting(
+        Grid(options.grid_size),
+        at_edges=options.fit_at_edges,
+        further=options.further_parts,
+        regroup=options.regroup_pieces,
+    )
+
+
+def _fitted(fitted: Fitted, options: MeshOptions) -> FittedParts:
+    return FittedParts(
+        parts=tuple(simplified(mesh, options) for mesh in fitted.meshes),
+        share=fitted.enclosed,
+        remainder=fitted.remainder,
+        partition=fitted.partition,
+    )

@@ -14,6 +14,7 @@ from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.parts.partition import Partition
+from apg_core.geometry.parts.refitting import Reopened
 from apg_core.geometry.surface import Surface
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.mesh import TriangleMesh
@@ -152,6 +153,12 @@ class EditStages(Stages, Protocol):
 
     def merge_parts(self, parts: Sequence[TriangleMesh]) -> Awaitable[Cleaned]:
         """The boolean union of parts; laid over each other, with a note, where they are not closed."""
+        ...
+
+    def refit_parts(
+        self, parts: Sequence[TriangleMesh], reopened: Reopened, options: MeshOptions
+    ) -> Awaitable[FittedParts]:
+        """Divide a region of the given mesh among the parts; the partition is that of all, the kept ones first."""
         ...
 
 

@@ -65,6 +65,9 @@ class PartFacts(BaseModel):
     """Number of the candidate, where it is one of those for the part of this index."""
     remainder: bool = False
     """Whether it is what no sampled part had of the given mesh."""
+    left_by: int | None = None
+    """Index of the part that an edit made again and that has less of the given mesh than before, of which this is what
+    it left."""
     further_labels: tuple[int, ...] = ()
     """Mask labels of parts that were merged into it, or of the part that it was split from."""
 

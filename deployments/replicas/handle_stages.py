@@ -18,6 +18,7 @@ from apg_core.errors import ApgError
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
+from apg_core.geometry.parts.refitting import Reopened
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.finishing import OutputFile
@@ -131,6 +132,11 @@ class HandleStages:
     async def merge_parts(self, parts: Sequence[TriangleMesh]) -> Cleaned:
         """See `EditStages`."""
         return await self._do(Stage.CLEANUP, self.handles.mesh_worker.call(MeshWorkerReplica.merge, list(parts)))
+
+    async def refit_parts(self, parts: Sequence[TriangleMesh], reopened: Reopened, options: MeshOptions) -> FittedParts:
+        """See `EditStages`."""
+        refit = self.handles.mesh_worker.call(MeshWorkerReplica.refit, list(parts), reopened, options)
+        return await self._do(Stage.FIT, refit)
 
     async def draft_file(self, part: AcceptedPart, parts_total: int | None) -> OutputFile:
         """See `JobStages`."""

@@ -7,6 +7,7 @@ import numpy as np
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
+from apg_core.geometry.parts.refitting import Reopened
 from apg_core.geometry.picture.render import preview
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.ending import Ending
@@ -57,6 +58,10 @@ class MeshWorkerReplica(Replica):
     def merge(self, parts: Sequence[TriangleMesh]) -> Cleaned:
         """The parts in one."""
         return self._meshes.merge(parts)
+
+    def refit(self, parts: Sequence[TriangleMesh], reopened: Reopened, options: MeshOptions) -> FittedParts:
+        """A region of the given mesh divided among the parts."""
+        return self._meshes.refit(parts, reopened, options)
 
     def draft_file(self, part: AcceptedPart, parts_total: int | None) -> OutputFile:
         """An accepted part's file while the generation goes on."""

@@ -3,8 +3,8 @@
 import asyncio
 from functools import partial
 
-from apg_core.pipeline.loading import ModelLoader, pick_device
 from apg_core.presets import load_preset
+from apg_core.presets.weights import provenance_of
 from deployments.logs import enter_job, join_serve_logs
 from deployments.replicas.handle_stages import HandleStages, StageHandles
 from deployments.replicas.loopback import listen_where_ray_does
@@ -28,10 +28,10 @@ class OrchestratorReplica(Replica):
         preset = load_preset(args.models.preset)
         others = frozenset(load_preset(name).name for name in args.more_presets) if is_first else None
         self._share = Share(preset=preset.name, others=others)
-        models = ModelLoader(preset, device=pick_device("cpu"), checkpoints=(args.models.checkpoints,))
+        precision = preset.precision_on(args.models.device, args.models.precision)
         runner = JobRunner(
             preset=preset,
-            provenance=models.provenance(inputs={}),
+            provenance=provenance_of(preset, (args.models.checkpoints,), precision=precision, inputs={}),
             stages=partial(_stages_of, stages),
             leases=self._stores.leases,
             artifacts=self._stores.artifacts,

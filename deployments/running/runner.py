@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from apg_core.errors import ApgError, OutputError
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.earlier import check_weights
-from apg_core.pipeline.editing import EditBrief, carry_out
+from apg_core.pipeline.edit_brief import EditBrief
+from apg_core.pipeline.editing import carry_out
 from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.finishing import OutputFile
 from apg_core.pipeline.generate import generate

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from manifold3d import Manifold, OpType
 
-from apg_core.geometry.parts.grouping import groups_of, share_out
+from apg_core.geometry.parts.grouping import groups_of, share_out, without_crumbs
 from apg_core.geometry.parts.pieces import convex_pieces
 from apg_core.geometry.parts.relations import relations_of
 from apg_core.geometry.parts.solids import solid_of
@@ -48,6 +48,13 @@ def test_no_more_groups_than_allowed_even_of_pieces_that_touch_nothing(most: int
     together = likely(p01=0.4, p12=0.3, p23=0.2)
     for contact in (CHAIN, np.zeros((4, 4))):
         assert len(set(groups_of(together, contact, ALIKE, most=most).tolist())) == most
+
+
+def test_a_crumb_is_part_of_what_it_touches_most_and_one_that_touches_nothing_stays() -> None:
+    contact = np.array([[0, 2, 1, 0], [2, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]], float)
+    apart, sizes = np.arange(4), np.array([1e-5, 1, 1, 1e-5])
+    assert without_crumbs(apart, contact, sizes).tolist() == [0, 0, 1, 2]
+    assert without_crumbs(apart, contact, np.array([1e-3, 1, 1, 1])).tolist() == [0, 1, 2, 3]
 
 
 def table_pieces() -> list[Manifold]:

@@ -9,7 +9,7 @@ from manifold3d import Manifold
 
 from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.parts.fitting import Fitted, Fitting, fit_parts
-from apg_core.geometry.parts.pieces import MOST_PIECES, convex_pieces
+from apg_core.geometry.parts.pieces import MOST_PIECES, apart, convex_pieces
 from apg_core.geometry.parts.solids import solid_of
 from apg_core.protocol.mesh import TriangleMesh
 from tests.support.objects import ball, block, table, union
@@ -57,6 +57,16 @@ def test_a_hollow_inside_stays_hollow() -> None:
     assert stand is not None
     solid = (outer + stand) - inner
     assert sum(piece.volume() for piece in convex_pieces(solid)) == pytest.approx(solid.volume(), rel=1e-3)
+
+
+def test_cutting_a_solid_with_hollows_again_and_again_does_not_multiply_what_it_remembers() -> None:
+    solid = Manifold.cube((10, 1, 1))
+    for place in range(10):
+        solid = solid - Manifold.cube((0.4, 0.4, 0.4)).translate((place + 0.1, 0.3, 0.3))
+    for cut in range(9):
+        (solid,) = apart(solid.split_by_plane((1, 0, 0), cut + 0.75)[0])
+        assert len(solid.to_mesh64().run_original_id) < 100
+    assert solid.volume() == pytest.approx(1.25 - 0.4**3)
 
 
 def test_rough_parts_get_the_exact_ones_back() -> None:

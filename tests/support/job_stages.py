@@ -27,6 +27,7 @@ STAGES = {
     "clean_part": Stage.CLEANUP,
     "fit_parts": Stage.FIT,
     "merge_parts": Stage.CLEANUP,
+    "refit_parts": Stage.FIT,
     "draft_file": Stage.EXPORT,
     "package": Stage.PACKAGE,
 }

@@ -61,6 +61,21 @@ def fit_parts(parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitti
     solid = given_solid(given, fitting.grid)
     if solid is None:
         return Fitted((), (), 0.0, Partition.nothing())
+    cut = cut_solid(solid, parts, fitting)
+    return Fitted(cut.meshes, cut.remainder, cut.enclosed, measured(cut.meshes, solid))
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A solid, divided; the fields are those of `Fitted`."""
+
+    meshes: tuple[TriangleMesh, ...]
+    remainder: tuple[bool, ...]
+    enclosed: float
+
+
+def cut_solid(solid: GivenSolid, parts: Sequence[TriangleMesh], fitting: Fitting) -> Cut:
+    """This solid, cut into parts as `fit_parts` does."""
     agreement = Agreement.of(parts, mesh_of(solid.body))
     sure = agreement.iou >= SURE or not fitting.at_edges
     both = zip(parts, agreement.each, strict=True)
@@ -78,7 +93,7 @@ def fit_parts(parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitti
     meshes = tuple(_part(solid, body) for body in carved(solid.body, all_fields, lattice))
     # Where hollow edges alone count, sampled parts that stick out of a thin closed mesh say nothing against it.
     enclosed = 1.0 if solid.exact and not sure else agreement.enclosed
-    return Fitted(meshes, tuple(remainder), enclosed, measured(meshes, solid))
+    return Cut(meshes, tuple(remainder), enclosed)
 
 
 def _part(solid: GivenSolid, body: Manifold) -> TriangleMesh:

@@ -13,6 +13,9 @@ from apg_core.geometry.parts.together import log_odds
 APART = 0.45
 """Probability of being of one part, below which two groups stay apart."""
 
+CRUMB = 1e-4
+"""Share of the whole's volume below which what touches something is no part of its own."""
+
 
 def groups_of(
     together: Float[np.ndarray, "K K"],
@@ -51,6 +54,23 @@ def groups_of(
     return np.unique(group, return_inverse=True)[1]
 
 
+def without_crumbs(
+    group: Int[np.ndarray, " K"], contact: Float[np.ndarray, "K K"], volumes: Float[np.ndarray, " K"]
+) -> Int[np.ndarray, " K"]:
+    """The groups, where those that are hardly anything have become part of what they touch most; smallest first."""
+    group = group.copy()
+    sizes = np.bincount(group, volumes)
+    for small in np.argsort(sizes, kind="stable"):
+        own = group == small
+        if volumes[own].sum() >= CRUMB * volumes.sum():
+            continue
+        touching = np.bincount(group, contact[own].sum(axis=0), minlength=len(sizes))
+        touching[small] = 0
+        if touching.max() > 0:
+            group[own] = int(touching.argmax())
+    return np.unique(group, return_inverse=True)[1]
+
+
 def share_out(pieces: Sequence[Manifold], inside: Float[np.ndarray, "K S"], *, further: int) -> Int[np.ndarray, " K"]:
     """The part that each piece belongs to, for `inside`, the share of each piece that lies in each of S sampled parts.
 
@@ -62,6 +82,7 @@ def share_out(pieces: Sequence[Manifold], inside: Float[np.ndarray, "K S"], *, f
     most = min(inside.shape[1] + further, len(pieces))
     while True:
         group = groups_of(together, relations.contact, relations.volumes, most=most)
+        group = without_crumbs(group, relations.contact, relations.volumes)
         owner = _named(group, inside, relations.volumes)
         if owner.max() < inside.shape[1] + further or most == 1:
             return owner

@@ -82,6 +82,35 @@ def given_solid(mesh: TriangleMesh, grid: Grid) -> GivenSolid | None:
     return GivenSolid(body, original, exact=not open_shells)
 
 
+def united_parts(meshes: Sequence[TriangleMesh], original: int) -> Manifold | None:
+    """The union of closed parts; their faces that know a given one know it still, as faces of this original.
+
+    None where one of the parts is not closed.
+    """
+    solids = [_part_solid(mesh, original) for mesh in meshes]
+    closed = [solid for solid in solids if solid is not None]
+    return Manifold.batch_boolean(closed, OpType.Add) if len(closed) == len(solids) else None
+
+
+def _part_solid(mesh: TriangleMesh, original: int) -> Manifold | None:
+    vertices, inverse = np.unique(mesh.vertices.astype(np.float64), axis=0, return_inverse=True)
+    faces = inverse.reshape(-1)[mesh.faces]
+    kept = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
+    source = np.full(len(faces), -1) if mesh.source is None else mesh.source
+    order = np.flatnonzero(kept)[np.argsort(source[kept] < 0, kind="stable")]
+    known = int(np.count_nonzero(source[order] >= 0))
+    solid = Manifold(
+        Mesh64(
+            vertices,
+            np.ascontiguousarray(faces[order]).astype(np.uint64),
+            run_index=np.array([0, 3 * known, 3 * len(order)], np.uint64),
+            run_original_id=np.array([original, Manifold.reserve_ids(1)], np.uint32),
+            face_id=np.concatenate([source[order[:known]], np.arange(len(order) - known)]).astype(np.uint64),
+        )
+    )
+    return solid if solid.status() == Error.NoError and solid.volume() > 0 else None
+
+
 def lattice_solid(mesh: TriangleMesh, grid: Grid, original: int) -> Manifold | None:
     """What a mesh winds around, copied on the lattice; each face's source is that of the given face nearest to it."""
     inside = enclosed(mesh, grid)
@@ -186,12 +215,15 @@ def _united(solids: Sequence[Manifold]) -> Manifold:
 def inside_out(solid: Manifold) -> Manifold:
     """The same surface, faces turned the other way."""
     mesh = solid.to_mesh64()
+    starts, origins = np.array(mesh.run_index), np.array(mesh.run_original_id)
+    # A boolean operation lists the runs of all that went in: empty ones would multiply with each cut.
+    some = np.flatnonzero(np.diff(starts))
     return Manifold(
         Mesh64(
             np.array(mesh.vert_properties),
             np.ascontiguousarray(np.array(mesh.tri_verts)[:, ::-1]),
-            run_index=np.array(mesh.run_index),
-            run_original_id=np.array(mesh.run_original_id),
+            run_index=starts[[*some, -1]],
+            run_original_id=origins[some],
             face_id=np.array(mesh.face_id),
         )
     )
