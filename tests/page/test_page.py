@@ -111,13 +111,13 @@ def test_a_preset_is_chosen_where_there_are_several_and_what_was_changed_stays(
     own_service.start()
     studio = open_studio(own_service)
     tiny = load_preset("tiny").complete(GenerationOptions())
-    studio.page.locator("#option-max_parts").fill("3")
+    studio.page.locator("#option-max_parts").fill("5")
     studio.page.locator("#preset").select_option("tiny")
     assert studio.page.locator("#option-num_inference_steps").input_value() == str(tiny.num_inference_steps)
-    assert studio.page.locator("#option-max_parts").input_value() == "3"
+    assert studio.page.locator("#option-max_parts").input_value() == "5"
     studio.drop(CHAIR)
     job = studio.begin(seed=5)
-    assert (json.loads(studio.sent("options")), studio.sent("preset")) == ({"seed": 5, "max_parts": 3}, b"tiny")
+    assert (json.loads(studio.sent("options")), studio.sent("preset")) == ({"seed": 5, "max_parts": 5}, b"tiny")
     made = httpx.get(f"{own_service.url}/v1/jobs/{job}").json()
     assert (made["preset"], made["options"]["best_of"]) == ("tiny", tiny.best_of)
 
