@@ -101,6 +101,11 @@ def _add_preset_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... [cuda where there is one]")
     add_precision_flag(parser)
+    parser.add_argument(
+        *spellings("low_memory"),
+        action=argparse.BooleanOptionalAction,
+        help="one network at a time on the GPU [where its free memory says so]",
+    )
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="folder of fetched weights")
 
 
@@ -109,7 +114,11 @@ def _generate(options: argparse.Namespace) -> int:
 
     chosen = chosen_options(options, os.environ)
     pipeline = load_pipeline(
-        options.preset, options.device, checkpoints=options.checkpoints, precision=options.precision
+        options.preset,
+        options.device,
+        checkpoints=options.checkpoints,
+        precision=options.precision,
+        low_memory=options.low_memory,
     )
     if pipeline.preset.random_seed is not None:
         print(f"apg: the weights of preset {pipeline.preset.name} are random: shapes mean nothing", file=sys.stderr)
@@ -149,7 +158,13 @@ def _edit(options: argparse.Namespace) -> int:
     chosen = chosen_options(options, os.environ).model_dump(mode="json", exclude_unset=True)
     change = edit_of(options, chosen)
     preset = options.preset or read_kept(options.folder)[1].record.preset
-    pipeline = load_pipeline(preset, options.device, checkpoints=options.checkpoints, precision=options.precision)
+    pipeline = load_pipeline(
+        preset,
+        options.device,
+        checkpoints=options.checkpoints,
+        precision=options.precision,
+        low_memory=options.low_memory,
+    )
     inputs = {name: path for name in INPUTS if (path := getattr(options, name)) is not None}
     output = options.folder if options.in_place else options.output_path
     made = edit(pipeline, options.folder, change, output_dir=output, inputs=inputs)

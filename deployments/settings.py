@@ -27,8 +27,9 @@ class ModelSettings(_Settings):
     """Threads of one replica on the CPU; None is one fewer than the machine has, at least one."""
     exact: bool | None = None
     """Whether a job's parts are the same to the bit whatever jobs share its denoising steps; None: on the CPU."""
-    sampler_rows: Count = 48
-    """Network evaluations that may share one denoising step; bounds the sampler's memory."""
+    sampler_rows: Count | None = None
+    """Network evaluations that may share one denoising step; bounds the sampler's memory. None is as many as a GPU of
+    this size has room for, and 48 on a CPU."""
 
 
 class StoreSettings(_Settings):

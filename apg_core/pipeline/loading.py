@@ -167,6 +167,11 @@ class FeaturesAtFirstUse:
     def __init__(self, load: Callable[[], FeatureExtractor]) -> None:
         self._load = load
 
+    @property
+    def loaded(self) -> bool:
+        """Whether that was so already."""
+        return "extractor" in vars(self)
+
     @cached_property
     def extractor(self) -> FeatureExtractor:
         """The extractor itself."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from torch import nn
+
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
@@ -13,6 +15,7 @@ from apg_core.geometry.surface import Surface
 from apg_core.pipeline.codec import ShapeCodec
 from apg_core.pipeline.image_preparer import ImagePreparer
 from apg_core.pipeline.loading import FeaturesAtFirstUse, ModelLoader, pick_device
+from apg_core.pipeline.low_memory import Turns, needs_turns
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.sampling import PartSampler
 from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, OnStep, PreparedImages
@@ -36,6 +39,8 @@ class LocalStages:
     sampler: PartSampler
     codec: ShapeCodec
     meshes: MeshWorker
+    turns: Turns | None = None
+    """Where the networks take turns on the device."""
 
     async def prepare_images(
         self, image: Image, mask: Labels | None, labels: Sequence[int], *, remove_background: bool
@@ -43,24 +48,34 @@ class LocalStages:
         return self.images.prepare(image, mask, labels, remove_background=remove_background)
 
     async def encode_images(self, images: Sequence[RgbImage]) -> Sequence[FeatureArray]:
+        if self.turns is not None:
+            self.turns.clear()  # the encoder comes onto the device by itself when it is first needed
+            self.turns.bring(self.features.extractor.encoder)
         return self.features.extract(images)
 
     async def sample_surface(self, mesh: TriangleMesh, seed: int) -> Surface:
         return self.meshes.sample_surface(mesh, seed)
 
     async def encode_surface(self, surface: Surface, posterior_seed: int | None) -> LatentArray:
+        self._bring(self.codec.vae)
         return self.codec.encode(surface, posterior_seed=posterior_seed)
 
     async def sample_latents(self, requests: Sequence[LatentRequest], on_step: OnStep | None) -> Sequence[LatentArray]:
+        self._bring(self.sampler.denoiser)
         return self.sampler.sample_together(requests, on_step=on_step)
 
     async def find_extent(self, whole: LatentArray, mesh: TriangleMesh | None) -> Extent:
-        return self.codec.extent(whole) if mesh is None else self.meshes.extent(mesh)
+        if mesh is not None:
+            return self.meshes.extent(mesh)
+        self._bring(self.codec.vae)
+        return self.codec.extent(whole)
 
     async def measure_agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> Sequence[float]:
+        self._bring(self.codec.vae)
         return self.codec.agreement(latents, within)
 
     async def decode_mesh(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
+        self._bring(self.codec.vae)
         return self.meshes.extract(self.codec.decode(latent, options, within), options)
 
     async def measure_overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
@@ -74,6 +89,10 @@ class LocalStages:
 
     async def merge_parts(self, parts: Sequence[TriangleMesh]) -> Cleaned:
         return self.meshes.merge(parts)
+
+    def _bring(self, network: nn.Module) -> None:
+        if self.turns is not None:
+            self.turns.bring(network)
 
     async def refit_parts(self, parts: Sequence[TriangleMesh], reopened: Reopened, options: MeshOptions) -> FittedParts:
         return self.meshes.refit(parts, reopened, options)
@@ -95,10 +114,12 @@ def load_pipeline(
     *,
     checkpoints: Path = CHECKPOINTS,
     precision: PrecisionChoice = "auto",
+    low_memory: bool | None = None,
 ) -> Pipeline:
     """Load a preset's networks: by name, or by the path of a preset folder or of a published config file.
 
-    `precision` is what weights are held in; `auto` is the preset's own for the device.
+    `precision` is what weights are held in; `auto` is the preset's own for the device. With `low_memory` one network at
+    a time is on the device, which takes some time with each part; None chooses that where a GPU's free memory says so.
 
     Raises:
         PresetError: there is no such preset.
@@ -107,14 +128,26 @@ def load_pipeline(
         BackendMissingError: `device` is not there.
     """
     chosen = preset if isinstance(preset, Preset) else load_preset(preset)
-    loader = ModelLoader(chosen, device=pick_device(device), checkpoints=(checkpoints,), precision=precision)
+    on = pick_device(device)
+    loader = ModelLoader(chosen, device=on, checkpoints=(checkpoints,), precision=precision)
+    turns = Turns(on) if (needs_turns(chosen, on) if low_memory is None else low_memory) else None
     features = loader.features()
+    dropped = loader.dropped(features)
+    if turns is not None and features.loaded:
+        turns.rest(features.extractor.encoder)
+    sampler = loader.part_sampler(dropped=dropped)
+    if turns is not None:
+        turns.rest(sampler.denoiser)
+    codec = ShapeCodec(loader.vae())
+    if turns is not None:
+        turns.rest(codec.vae)
     stages = LocalStages(
         images=ImagePreparer(loader.background_remover(), size=chosen.image_encoder.input_image_size),
         features=features,
-        sampler=loader.part_sampler(dropped=loader.dropped(features)),
-        codec=ShapeCodec(loader.vae()),
+        sampler=sampler,
+        codec=codec,
         meshes=MeshWorker(chosen.surface),
+        turns=turns,
     )
     return Pipeline(chosen, stages, loader.provenance(inputs={}))
 
