@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from apg_core.protocol.edit import Edit, edit_values
 from apg_core.protocol.job import Job
+from apg_core.protocol.mask import MaskOptions
 from apg_core.protocol.options import GenerationOptions
 from clients.files import FileSource, read_source
 
@@ -78,6 +79,20 @@ class EditSubmission:
         """This edit of a job, or of the job with this id."""
         job_id = job if isinstance(job, str) else job.id
         return cls(job_id=job_id, values=edit_values(change), key=idempotency_key or uuid4().hex)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskRequest:
+    """A request for a mask suggestion as it is sent."""
+
+    files: dict[str, tuple[str, bytes]]
+    options: dict[str, JsonValue]
+
+    @classmethod
+    def of(cls, image: FileSource, options: MaskOptions | None) -> "MaskRequest":
+        """For this image, which is read."""
+        values = {} if options is None else options.model_dump(mode="json", exclude_unset=True)
+        return cls(files={"image": read_source("image", image)}, options=values)
 
 
 def _plain(options: Options | None) -> dict[str, JsonValue]:

@@ -31,7 +31,7 @@ from apg_core.sandbox.messages import Decoded, DecodeRequest
 from deployments.errors import ExpiredError, JobNotEndedError, JobNotFoundError, StoreError
 from deployments.limits import ServiceLimits
 from deployments.running.checkpoint import EARLIER, PROMPT
-from deployments.running.parents import earlier_of, record_in
+from deployments.running.parents import earlier_of, half_done, record_in
 from deployments.stores.artifacts import ArtifactStore
 from deployments.stores.jobs.feed import EventFeed
 from deployments.stores.jobs.records import IdempotencyKey, JobRecord, NewJob, StoredArtifact
@@ -239,7 +239,9 @@ class Desk:
         self.limits.check_options(plan.options)
         if isinstance(kept, Earlier):
             state = self.artifacts.put(job_id, 0, EARLIER, kept.pack())
-        stay = {PurePath(facts.file).stem for facts in plan.kept}
+        stay = {PurePath(facts.file).stem for facts in plan.kept} - {
+            PurePath(name).stem for name in half_done(parent, self.jobs)
+        }
         shared = [one for one in parent.artifacts if one.name == PROMPT or PurePath(one.name).stem in stay]
         return NewJob(
             id=job_id,

@@ -7,6 +7,8 @@ from uuid import uuid4
 from pydantic import JsonValue
 
 from apg_core.protocol.job import Event, Job, JobPage, JobStatus
+from apg_core.protocol.mask import MaskSuggestion
+from apg_core.sandbox.suggestion import suggestion_png
 from deployments.desk import Desk
 from deployments.uploads import Upload, UploadFolder, upload_folder
 
@@ -33,6 +35,20 @@ class HandleDesk:
     async def edit_job(self, job_id: str, asked: dict[str, JsonValue], owner: str, key: str) -> Job:
         """See `Desk.edit`."""
         return (await self._desk.edit(job_id, asked, owner=owner, key=key, request_id=uuid4().hex)).job
+
+    async def suggest_mask(
+        self, files: dict[str, tuple[str, bytes]], options: dict[str, JsonValue], owner: str
+    ) -> MaskSuggestion:
+        """See `Desk.suggest_mask`."""
+        with upload_folder(file_bytes=self._desk.limits.upload_bytes) as folder:
+            upload = await asyncio.to_thread(_store, files, options, folder)
+            return MaskSuggestion.model_validate_json(await self._desk.suggest_mask(upload, owner))
+
+    async def suggest_mask_png(
+        self, files: dict[str, tuple[str, bytes]], options: dict[str, JsonValue], owner: str
+    ) -> bytes:
+        """The suggestion as an indexed PNG."""
+        return await asyncio.to_thread(suggestion_png, await self.suggest_mask(files, options, owner))
 
     def get_job(self, job_id: str, owner: str) -> Job:
         """See `Desk.get`."""
