@@ -41,7 +41,7 @@ class HandleDesk:
     ) -> MaskSuggestion:
         """See `Desk.suggest_mask`."""
         with upload_folder(file_bytes=self._desk.limits.upload_bytes) as folder:
-            upload = await asyncio.to_thread(_store, files, options, folder)
+            upload = await asyncio.to_thread(_store, files, options, None, folder)
             return MaskSuggestion.model_validate_json(await self._desk.suggest_mask(upload, owner))
 
     async def suggest_mask_png(

@@ -48,3 +48,8 @@ def test_the_page_and_the_description_know_where_they_are(server: Server) -> Non
         assert (page.status_code, str(page.url)) == (200, f"{server.url}/"), "its addresses are relative to its own"
         assert client.get(page.url.join("openapi.json")).json()["servers"] == [{"url": "/apg"}]
         assert client.get(page.url.join("docs")).status_code == 200
+
+
+def test_the_way_to_the_page_does_not_lead_to_the_host_that_the_caller_named(server: Server) -> None:
+    answer = httpx.get(server.url, headers={"Host": "elsewhere.example"})
+    assert (answer.status_code, answer.headers["location"]) == (307, "/apg/")
