@@ -1,13 +1,13 @@
 """How well parts tile the solid that they were cut from, measured on the meshes as they are written."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 from manifold3d import Error, Manifold, Mesh64, OpType
 
-from apg_core.geometry.parts.solids import GivenSolid
+from apg_core.geometry.parts.solids import GivenSolid, unaligned
 from apg_core.protocol.mesh import TriangleMesh
 
 HAIR = 5e-7
@@ -109,4 +109,5 @@ def _body(mesh: TriangleMesh) -> Manifold:
     if mesh.is_empty:
         return Manifold()
     # In double precision, though the numbers are single: the library's own single precision moves them about.
-    return Manifold(Mesh64(mesh.vertices.astype(np.float64), mesh.faces.astype(np.uint64)))
+    apart = unaligned(replace(mesh, vertices=mesh.vertices.astype(np.float64)))
+    return Manifold(Mesh64(apart.vertices, apart.faces.astype(np.uint64)))

@@ -4,7 +4,7 @@ Every face of a solid knows which given face it lies in, through all cuts (`Tria
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import igl
 import numpy as np
@@ -23,6 +23,9 @@ WITHIN = 0.5
 THIN = 1e-6
 """Mean thickness (twice the volume, by the area) up to which a closed surface is a sheet that encloses nothing: in
 float32, in which parts are written, there are few places between its sides."""
+NO_HEIGHT, HAIR = 1e-7, 1e-9
+"""Height up to which a face counts as none, and by how much its corners are moved out of one line: less than float32 has
+places for."""
 FELT = 64
 """Corners of a shell that say whether it lies within another."""
 
@@ -177,11 +180,28 @@ def _closed(mesh: TriangleMesh, original: int) -> Manifold | None:
     """The shell as a solid, which may be inside out; None where it is not closed."""
     for faces in (mesh.faces, None):
         turned = igl.bfs_orient(mesh.faces.astype(np.int64))[0].astype(np.int64) if faces is None else faces
-        plain = without_crowded_edges(TriangleMesh(mesh.vertices, turned, mesh.source))
+        plain = unaligned(without_crowded_edges(TriangleMesh(mesh.vertices, turned, mesh.source)))
         solid = _solid(plain.vertices, plain.faces, plain.source, original)
         if solid.status() == Error.NoError and not solid.is_empty():
             return solid
     return None
+
+
+def unaligned(mesh: TriangleMesh) -> TriangleMesh:
+    """The mesh with corners of faces without height moved by a hair.
+
+    The library swaps edges of such faces with those of their neighbours, and on from there, far over the surface: at
+    most by 0.03 on a real table.
+    """
+    corners = mesh.vertices[mesh.faces]
+    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    flat = np.unique(mesh.faces[area <= NO_HEIGHT * sides])
+    if len(flat) == 0:
+        return mesh
+    vertices = mesh.vertices.copy()
+    vertices[flat] += np.random.default_rng(0).uniform(-HAIR, HAIR, (len(flat), 3))
+    return replace(mesh, vertices=vertices)
 
 
 def _solid(
@@ -222,6 +242,12 @@ def _united(solids: Sequence[Manifold]) -> Manifold:
         else:
             full[around] = full[around] - hollow
     return full[0] if len(full) == 1 else Manifold.batch_boolean(full, OpType.Add)
+
+
+def moved_by_a_hair(solid: Manifold, *, attempt: int) -> Manifold:
+    """The solid, each corner moved by up to a hair; by ten in a second attempt, by a hundred in a third."""
+    noise, most = np.random.default_rng(attempt), HAIR * 10 ** (attempt - 1)
+    return solid.warp_batch(lambda corners: corners + noise.uniform(-most, most, corners.shape))
 
 
 def inside_out(solid: Manifold) -> Manifold:
