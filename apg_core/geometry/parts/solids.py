@@ -24,8 +24,8 @@ THIN = 1e-6
 """Mean thickness (twice the volume, by the area) up to which a closed surface is a sheet that encloses nothing: in
 float32, in which parts are written, there are few places between its sides."""
 NO_HEIGHT, HAIR = 1e-7, 1e-9
-"""Height up to which a face counts as none, and by how much its corners are moved out of one line: less than float32 has
-places for."""
+"""Height up to which a face counts as having none, and by how much its corners are moved out of one line: less than
+float32 has places for."""
 FELT = 64
 """Corners of a shell that say whether it lies within another."""
 
