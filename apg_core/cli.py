@@ -152,13 +152,13 @@ def _add_edit(commands: Subparsers, *, preset: str) -> None:
 
 def _edit(options: argparse.Namespace) -> int:
     from apg_core.pipeline.keeping import read_kept
-    from apg_core.pipeline.local import load_pipeline
     from apg_core.pipeline.local_edit import edit
+    from apg_core.pipeline.local_stages import load_at_first_use
 
     chosen = chosen_options(options, os.environ).model_dump(mode="json", exclude_unset=True)
     change = edit_of(options, chosen)
     preset = options.preset or read_kept(options.folder)[1].record.preset
-    pipeline = load_pipeline(
+    pipeline = load_at_first_use(
         preset,
         options.device,
         checkpoints=options.checkpoints,
@@ -186,12 +186,11 @@ def _add_mask(commands: Subparsers) -> None:
 def _mask(options: argparse.Namespace) -> int:
     from apg_core.output import OutputFolder
     from apg_core.protocol.mask import MaskOptions
-    from apg_core.sandbox.suggestion import labels_of, mask_png, suggest_mask
+    from apg_core.sandbox.suggestion import suggest_mask, suggestion_png
 
     wanted = MaskOptions(regions=options.regions, remove_background=options.remove_background)
     suggestion = suggest_mask(options.image, wanted)
-    content = mask_png(labels_of(suggestion), (suggestion.width, suggestion.height))
-    path = OutputFolder(options.output.parent).write(options.output.name, content)
+    path = OutputFolder(options.output.parent).write(options.output.name, suggestion_png(suggestion))
     print(f"{suggestion.regions} regions in {path}")
     return OK
 

@@ -14,7 +14,7 @@ from apg_core.geometry.parts.refitting import Reopened
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.codec import ShapeCodec
 from apg_core.pipeline.image_preparer import ImagePreparer
-from apg_core.pipeline.loading import FeaturesAtFirstUse, ModelLoader, pick_device
+from apg_core.pipeline.loading import AtFirstUse, FeaturesAtFirstUse, ModelLoader, WeightsAtFirstUse, pick_device
 from apg_core.pipeline.low_memory import Turns, needs_turns
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.sampling import PartSampler
@@ -36,10 +36,10 @@ class LocalStages:
 
     images: ImagePreparer
     features: FeaturesAtFirstUse
-    sampler: PartSampler
-    codec: ShapeCodec
+    sampler: PartSampler | AtFirstUse
+    codec: ShapeCodec | AtFirstUse
     meshes: MeshWorker
-    turns: Turns | None = None
+    turns: Turns | None
     """Where the networks take turns on the device."""
 
     async def prepare_images(
@@ -90,12 +90,12 @@ class LocalStages:
     async def merge_parts(self, parts: Sequence[TriangleMesh]) -> Cleaned:
         return self.meshes.merge(parts)
 
+    async def refit_parts(self, parts: Sequence[TriangleMesh], reopened: Reopened, options: MeshOptions) -> FittedParts:
+        return self.meshes.refit(parts, reopened, options)
+
     def _bring(self, network: nn.Module) -> None:
         if self.turns is not None:
             self.turns.bring(network)
-
-    async def refit_parts(self, parts: Sequence[TriangleMesh], reopened: Reopened, options: MeshOptions) -> FittedParts:
-        return self.meshes.refit(parts, reopened, options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,29 +127,77 @@ def load_pipeline(
         WeightsMismatchError: a weight file is another model's.
         BackendMissingError: `device` is not there.
     """
-    chosen = preset if isinstance(preset, Preset) else load_preset(preset)
-    on = pick_device(device)
-    loader = ModelLoader(chosen, device=on, checkpoints=(checkpoints,), precision=precision)
-    turns = Turns(on) if (needs_turns(chosen, on) if low_memory is None else low_memory) else None
-    features = loader.features()
-    dropped = loader.dropped(features)
-    if turns is not None and features.loaded:
-        turns.rest(features.extractor.encoder)
-    sampler = loader.part_sampler(dropped=dropped)
-    if turns is not None:
-        turns.rest(sampler.denoiser)
-    codec = ShapeCodec(loader.vae())
-    if turns is not None:
-        turns.rest(codec.vae)
-    stages = LocalStages(
-        images=ImagePreparer(loader.background_remover(), size=chosen.image_encoder.input_image_size),
-        features=features,
-        sampler=sampler,
-        codec=codec,
-        meshes=MeshWorker(chosen.surface),
-        turns=turns,
-    )
-    return Pipeline(chosen, stages, loader.provenance(inputs={}))
+    loading = _Loading.of(preset, device, checkpoints=checkpoints, precision=precision, low_memory=low_memory)
+    stages = loading.stages(loading.sampler(), loading.codec())
+    return Pipeline(loading.loader.preset, stages, loading.loader.provenance(inputs={}))
+
+
+def load_at_first_use(
+    preset: str | Path | Preset = DEFAULT_PRESET,
+    device: str | None = None,
+    *,
+    checkpoints: Path = CHECKPOINTS,
+    precision: PrecisionChoice = "auto",
+    low_memory: bool | None = None,
+) -> Pipeline:
+    """As `load_pipeline`, but for edits, of which many need no network: each is loaded when it is first needed."""
+    loading = _Loading.of(preset, device, checkpoints=checkpoints, precision=precision, low_memory=low_memory)
+    stages = loading.stages(AtFirstUse(loading.sampler), AtFirstUse(loading.codec))
+    loader = loading.loader
+    return Pipeline(loader.preset, stages, loader.provenance(inputs={}, weights=WeightsAtFirstUse(loader)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Loading:
+    """How the stages of a preset are loaded."""
+
+    loader: ModelLoader
+    features: FeaturesAtFirstUse
+    turns: Turns | None
+
+    @classmethod
+    def of(
+        cls,
+        preset: str | Path | Preset,
+        device: str | None,
+        *,
+        checkpoints: Path,
+        precision: PrecisionChoice,
+        low_memory: bool | None,
+    ) -> "_Loading":
+        chosen = preset if isinstance(preset, Preset) else load_preset(preset)
+        on = pick_device(device)
+        loader = ModelLoader(chosen, device=on, checkpoints=(checkpoints,), precision=precision)
+        turns = Turns(on) if (needs_turns(chosen, on) if low_memory is None else low_memory) else None
+        return cls(loader, loader.features(), turns)
+
+    def sampler(self) -> PartSampler:
+        dropped = self.loader.dropped(self.features)
+        if self.features.loaded:
+            self._rest(self.features.extractor.encoder)
+        sampler = self.loader.part_sampler(dropped=dropped)
+        self._rest(sampler.denoiser)
+        return sampler
+
+    def codec(self) -> ShapeCodec:
+        codec = ShapeCodec(self.loader.vae())
+        self._rest(codec.vae)
+        return codec
+
+    def stages(self, sampler: PartSampler | AtFirstUse, codec: ShapeCodec | AtFirstUse) -> LocalStages:
+        preset = self.loader.preset
+        return LocalStages(
+            images=ImagePreparer(self.loader.background_remover(), size=preset.image_encoder.input_image_size),
+            features=self.features,
+            sampler=sampler,
+            codec=codec,
+            meshes=MeshWorker(preset.surface),
+            turns=self.turns,
+        )
+
+    def _rest(self, network: nn.Module) -> None:
+        if self.turns is not None:
+            self.turns.rest(network)
 
 
 def run_at_once(work: Coroutine[Any, Any, Result]) -> Result:
