@@ -193,7 +193,7 @@ def step(bench: Bench) -> Iterator[Found]:
             for block in sampler.denoiser.blocks:
                 block.compile()
         for rows in STEP_ROWS if bench.on_gpu else STEP_ROWS[:2]:
-            batch = TrajectoryBatch(sampler.denoiser)
+            batch = TrajectoryBatch(sampler.company)
             for seed in range(rows // 2):
                 batch.join(sampler.trajectory(bench.request(seed, steps=200)))
             taken = 1e3 * bench.seconds(batch.step, repeats=10)
@@ -211,7 +211,7 @@ def sharing(bench: Bench) -> Iterator[Found]:
         taken = bench.seconds(lambda requests=requests: sampler.sample_together(requests), repeats=1) / count  # type: ignore[misc]
         yield Found("sharing", f"{count} at once, each", taken, "s")
         trajectories = [sampler.trajectory(request) for request in requests]
-        peak = bench.peak(lambda some=trajectories: run_together(sampler.denoiser, some))  # type: ignore[misc]
+        peak = bench.peak(lambda some=trajectories: run_together(sampler.company, some))  # type: ignore[misc]
         sized = expected.weights["part denoiser"] + 2 * count * expected.row
         yield Found("sharing", f"{count} at once, peak", peak / GB, "GB", bench.bound(1.15 * sized / GB))
     company = sampler.latent_of(trajectories[0])
