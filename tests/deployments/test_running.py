@@ -225,6 +225,7 @@ def test_a_job_that_is_deleted_while_its_preview_is_drawn_stays_deleted(shop: Wo
         async with shop.worker(gate):
             await shop.ended(job_id)
             await held(gate)
+            shop.stores.jobs.hide(job_id, "ann")
             shop.stores.jobs.remove(job_id)
             gate.opened.set()
             assert (await shop.ended(shop.submit())).status == "succeeded"
