@@ -28,7 +28,8 @@ class HandleClient(AsyncJobs):
     async def submit(self, **given: Unpack[Inputs]) -> Job:
         """Queue a job for an image, a mesh, or both, with an indexed part mask of the image if there is one."""
         new = Submission.of(**given)
-        return cast(Job, await self._ingress.submit_job.remote(new.files, new.options, self._owner, new.key))
+        sent = self._ingress.submit_job.remote(new.files, new.options, self._owner, new.key, new.preset)
+        return cast(Job, await sent)
 
     async def edit(self, job: Job | str, change: Edit, *, idempotency_key: str | None = None) -> Job:
         """Queue a job that changes what another has made."""

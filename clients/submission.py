@@ -27,6 +27,8 @@ class Inputs(TypedDict, total=False):
     """An indexed part mask of the image; 0 is background."""
     options: Options | None
     """Generation options; where one is not given, the preset's default counts."""
+    preset: str | None
+    """One of the service's presets; None is its first."""
     idempotency_key: str | None
     """Your name for this submission: the same name and inputs give the same job. None makes a new job."""
 
@@ -38,6 +40,7 @@ class Submission:
     files: dict[str, tuple[str, bytes]]
     """File name and content of each input."""
     options: dict[str, JsonValue]
+    preset: str | None
     key: str
     """Sent with every try, so that trying again makes no second job."""
 
@@ -49,6 +52,7 @@ class Submission:
         mesh: FileSource | None = None,
         mask: FileSource | None = None,
         options: Options | None = None,
+        preset: str | None = None,
         idempotency_key: str | None = None,
     ) -> "Submission":
         """The submission of these `Inputs`, their files read."""
@@ -56,6 +60,7 @@ class Submission:
         return cls(
             files={name: read_source(name, source) for name, source in given.items() if source is not None},
             options=_plain(options),
+            preset=preset,
             key=idempotency_key or uuid4().hex,
         )
 

@@ -1,7 +1,7 @@
 """Trajectories from noise to latents, and the batch in which many share each forward pass.
 
-A trajectory owns its solver state, its noise and its guidance, so it gives the same latent alone and in company;
-it joins and leaves a batch between steps.
+A trajectory owns its solver state, its noise and its guidance, so it gives the same latent alone and in company
+(`company` says how exactly); it joins and leaves a batch between steps.
 """
 
 import logging
@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from apg_core.diffusion.company import Company
 from apg_core.diffusion.guidance import GuidedInput
 from apg_core.diffusion.schedule import Schedule
 from apg_core.errors import ApgError, DeviceMemoryError, SamplingError
@@ -158,8 +159,8 @@ class TrajectoryBatch:
     no room for all rows at once, fewer share a pass from then on, down to one.
     """
 
-    def __init__(self, denoiser: PartDit) -> None:
-        self._denoiser = denoiser
+    def __init__(self, company: Company) -> None:
+        self._company = company
         self._rows_at_once: int | None = None
         self._members: list[Trajectory] = []
         self._groups: list[_Group] | None = None
@@ -204,7 +205,8 @@ class TrajectoryBatch:
     def _grouping(self, groups: Sequence["_Group"]) -> list["_Group"]:
         """Their members anew: those of one shape together, as far as their rows may share a pass."""
         by_shape: dict[tuple[int, ...], list[_Group]] = {}
-        for member in [member for group in groups for member in group.members]:
+        members = [member for group in groups for member in group.members]
+        for member in sorted(members, key=lambda member: member.rows):  # fewer kinds of company
             same = by_shape.setdefault(member.shape_key, [_Group([])])
             full = self._rows_at_once is not None and same[-1].rows + member.rows > self._rows_at_once
             if same[-1].members and full:
@@ -217,7 +219,7 @@ class TrajectoryBatch:
         try:
             if group.context is None:
                 group.context = DitContext.joined([member.context for member in group.members])
-            return self._velocities(group.members, group.context)
+            return self._company.velocities(group.members, group.context, rows_at_once=self._rows_at_once)
         except torch.OutOfMemoryError:
             self._groups = group.context = None
         torch.cuda.empty_cache()  # outside the handler, which holds on to what filled the memory
@@ -232,19 +234,6 @@ class TrajectoryBatch:
         log.warning("out of memory: fewer rows share a step", extra={"rows": self._rows_at_once})
         return True
 
-    @torch.inference_mode()
-    def _velocities(self, members: Sequence[Trajectory], context: DitContext) -> Sequence[Float[Tensor, "_ N C"]]:
-        counts = [member.rows for member in members]
-        noisy = torch.cat([member.noisy.expand(member.rows, -1, -1) for member in members])
-        timesteps = torch.tensor([member.timestep for member in members], device=noisy.device)
-        timesteps = timesteps.repeat_interleave(torch.tensor(counts, device=noisy.device))
-        at_once = self._rows_at_once or len(noisy)
-        if len(noisy) <= at_once:
-            return self._denoiser(noisy, timesteps, context).split(counts)
-        pieces = [range(low, min(low + at_once, len(noisy))) for low in range(0, len(noisy), at_once)]
-        velocities = [self._denoiser(noisy[piece], timesteps[piece], context.take(piece, piece)) for piece in pieces]
-        return torch.cat(velocities).split(counts)
-
 
 def _too_large(trajectory: Trajectory) -> DeviceMemoryError:
     tokens = trajectory.latents.shape[1]
@@ -255,18 +244,18 @@ def _too_large(trajectory: Trajectory) -> DeviceMemoryError:
 
 
 def run(
-    denoiser: PartDit,
+    company: Company,
     trajectory: Trajectory,
     *,
     on_step: StepCallback | None = None,
 ) -> Latents:
     """The latent at the trajectory's end, in the denoiser's scale; see `run_together`."""
-    run_together(denoiser, [trajectory], on_step=on_step)
+    run_together(company, [trajectory], on_step=on_step)
     return trajectory.latents
 
 
 def run_together(
-    denoiser: PartDit,
+    company: Company,
     trajectories: Sequence[Trajectory],
     *,
     on_step: StepCallback | None = None,
@@ -279,7 +268,7 @@ def run_together(
         SamplingError: the network's output is not finite.
         DeviceMemoryError: there is no room for one row.
     """
-    batch = TrajectoryBatch(denoiser)
+    batch = TrajectoryBatch(company)
     for trajectory in trajectories:
         if not trajectory.done:
             batch.join(trajectory)

@@ -123,11 +123,15 @@ class ModelLoader:
         return (features or self.features()).dropped() if kept is None else kept
 
     def part_sampler(
-        self, *, dropped: FeatureArray | None = None, noise_device: torch.device | None = None
+        self,
+        *,
+        dropped: FeatureArray | None = None,
+        noise_device: torch.device | None = None,
+        exact: bool | None = None,
     ) -> PartSampler:
         """The sampling stage; noise is drawn on the sampling device where no other is named.
 
-        `dropped` are the features of no image, where the caller has them already.
+        `dropped` are the features of no image, where the caller has them already; for `exact` see `Company`.
         """
         return PartSampler(
             self.denoiser(),
@@ -136,6 +140,7 @@ class ModelLoader:
             num_latents=self.preset.num_latents,
             dropped=self.dropped() if dropped is None else dropped,
             noise_device=noise_device,
+            exact=exact,
         )
 
     def provenance(self, inputs: Mapping[str, InputEntry], *, weights: Mapping[str, str] | None = None) -> Provenance:

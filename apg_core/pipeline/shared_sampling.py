@@ -35,7 +35,7 @@ class SharedSampler:
     def __init__(self, sampler: PartSampler, *, max_rows: int) -> None:
         self._sampler = sampler
         self._max_rows = max_rows
-        self._batch = TrajectoryBatch(sampler.denoiser)
+        self._batch = TrajectoryBatch(sampler.company)
         self._members: dict[Trajectory, _Member] = {}
         self._arrived: list[_Member] = []
         self._rows = 0
@@ -174,7 +174,7 @@ class SharedSampler:
             for trajectory, member in list(self._members.items()):
                 self._forget(trajectory)
                 _settle(member.ended, error)
-            self._batch = TrajectoryBatch(self._sampler.denoiser)
+            self._batch = TrajectoryBatch(self._sampler.company)
         self._keep_driving()
 
 

@@ -68,6 +68,8 @@ class Calls:
         """Submit a job."""
         new = Submission.of(**given)
         headers, data = {"Idempotency-Key": new.key}, {"options": json.dumps(new.options)}
+        if new.preset is not None:
+            data["preset"] = new.preset
         response = yield from self._answer(Call("POST", "/v1/jobs", headers=headers, files=new.files, data=data))
         return Job.model_validate_json(response.content)
 
@@ -112,7 +114,8 @@ class Calls:
 
     def content(self, artifact: Artifact) -> Flow[bytes]:
         """Fetch an artifact."""
-        response = yield from self._answer(Call("GET", artifact.url))
+        _, _, path = artifact.url.rpartition("/v1/")  # what comes before it is in this service's address already
+        response = yield from self._answer(Call("GET", f"/v1/{path}"))
         return response.content
 
     def follow(self, job_id: str, *, after: int) -> "Following":

@@ -22,7 +22,7 @@ class PartSamplerReplica(Replica):
 
         networks = loader(models)
         preset = networks.preset
-        self._shared = SharedSampler(networks.part_sampler(), max_rows=sampler_rows(models, preset))
+        self._shared = SharedSampler(networks.part_sampler(exact=models.exact), max_rows=sampler_rows(models, preset))
         self._shared.warm_up(warm_up_requests(preset))
 
     async def sample(self, requests: Sequence[LatentRequest]) -> AsyncIterator[Step | list[LatentArray]]:

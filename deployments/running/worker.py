@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from deployments.errors import StoreError
-from deployments.running.runner import JobRunner
+from deployments.running.runner import Afterwards, JobRunner
 from deployments.running.tidying import Tidying
 from deployments.stores.jobs.leases import LeaseState
-from deployments.stores.jobs.records import Lease
+from deployments.stores.jobs.records import Lease, Share
 from deployments.stores.opening import Stores
 
 log = logging.getLogger(__name__)
@@ -23,16 +23,18 @@ RENEWALS_PER_LEASE = 4
 
 
 class JobWorker:
-    """Runs up to `concurrent_jobs` jobs at a time; several workers share the queue."""
+    """Runs up to `concurrent_jobs` jobs of its share at a time; several workers share the queue."""
 
-    def __init__(self, stores: Stores, runner: JobRunner, *, concurrent_jobs: int) -> None:
+    def __init__(self, stores: Stores, runner: JobRunner, *, concurrent_jobs: int, share: Share | None = None) -> None:
         self._leases = stores.leases
         self._tidying = Tidying(stores)
         self._renew_seconds = stores.settings.lease_seconds / RENEWALS_PER_LEASE
         self._runner = runner
+        self._share = share
         self._concurrent_jobs = concurrent_jobs
         self._name = f"{socket.gethostname()}/{os.getpid()}"
-        self._running: dict[Lease, asyncio.Task[None]] = {}
+        self._running: dict[Lease, asyncio.Task[Afterwards | None]] = {}
+        self._afterwards: set[asyncio.Task[None]] = set()
         self._interrupted: set[Lease] = set()
         self._loops: list[asyncio.Task[None]] = []
 
@@ -61,22 +63,31 @@ class JobWorker:
         for lease in self._running.keys() - self._interrupted:
             self._interrupt(lease)
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+        for task in self._afterwards:
+            task.cancel()
+        await asyncio.gather(*self._afterwards, return_exceptions=True)
 
     async def _claim_jobs(self) -> None:
         while len(self._running) < self._concurrent_jobs:
-            claim = await asyncio.to_thread(self._leases.claim, self._name)
+            claim = await asyncio.to_thread(self._leases.claim, self._name, self._share)
             if claim is None:
                 return
             task = asyncio.create_task(self._runner.run(claim))
             self._running[claim.lease] = task
             task.add_done_callback(partial(self._forget, claim.lease))
 
-    def _forget(self, lease: Lease, ended: asyncio.Task[None]) -> None:
+    def _forget(self, lease: Lease, ended: asyncio.Task[Afterwards | None]) -> None:
         del self._running[lease]
         self._interrupted.discard(lease)
-        if not ended.cancelled() and (error := ended.exception()) is not None:
+        if ended.cancelled():
+            return
+        if (error := ended.exception()) is not None:
             # Its lease runs out, the job is claimed again, and after the last run it fails.
             log.error("job's runner failed", exc_info=error, extra={"job": lease.job_id})
+        elif (afterwards := ended.result()) is not None:
+            task = asyncio.create_task(afterwards())
+            self._afterwards.add(task)
+            task.add_done_callback(self._afterwards.discard)
 
     async def _interrupt_unwanted(self) -> None:
         if self._running:

@@ -32,12 +32,15 @@ export function recipesOf(job, defaults, url) {
 function ofSubmission(job, options, url) {
   const inputs = Object.entries(job.inputs);
   const settings = Object.entries(options);
+  const { preset } = job;
   const curl = ["curl -i", ...inputs.map(([field, { name }]) => `-F ${quoted(`${field}=@${name}`)}`)];
   if (settings.length) curl.push(`-F ${quoted(`options=${JSON.stringify(options)}`)}`);
+  if (preset) curl.push(`-F ${quoted(`preset=${preset}`)}`);
   curl.push(quoted(`${url}/v1/jobs`));
   const named = inputs.map(([field, { name }]) => `${field}=${JSON.stringify(name)}`);
   if (settings.length) named.push(`options=${pythonic(options)}`);
-  const apg = [`apg submit --url ${quoted(url)}`, ...inputs.map(([field, { name }]) => `--${field} ${quoted(name)}`),
+  if (preset) named.push(`preset=${JSON.stringify(preset)}`);
+  const apg = [`apg submit --url ${quoted(url)}`, ...(preset ? [`--preset ${quoted(preset)}`] : []), ...inputs.map(([field, { name }]) => `--${field} ${quoted(name)}`),
     ...settings.map(([name, value]) => `--option ${quoted(`${name}=${value}`)}`), "--output_path out"];
   return {
     curl: curl.join(" \\\n  "),
