@@ -31,7 +31,7 @@ def picture() -> np.ndarray:
 
 def test_the_view_is_found(picture: np.ndarray) -> None:
     joined = TriangleMesh.joined(chair())
-    view, likeness = find_view(joined, ray_scene(joined), (picture < 245).any(axis=-1))
+    view, _ = find_view(joined, ray_scene(joined), (picture < 245).any(axis=-1))
     x, y, z = view.axes[2]
     assert np.degrees(np.arctan2(x, z)) == pytest.approx(30, abs=5)
     assert np.degrees(np.arcsin(y)) == pytest.approx(20, abs=5)

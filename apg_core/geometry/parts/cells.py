@@ -128,8 +128,8 @@ def _among(
     if len(nodes) == 1:
         return _at(nodes[0], leaves, owners, lattice, rows)
     surfaces = [mesh_of(node.solid) for node in nodes]
-    away = np.array([nearest_face(surface, lattice.places[rows])[0] for surface in surfaces])
-    nearest = away.argmin(axis=0)
+    whose = np.repeat(np.arange(len(nodes)), [len(surface.faces) for surface in surfaces])
+    nearest = whose[nearest_face(TriangleMesh.joined(surfaces), lattice.places[rows])[1]]
     found = np.full((owners, len(rows)), -FAR)
     for i, node in enumerate(nodes):
         own = np.flatnonzero(nearest == i)

@@ -4,16 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from manifold3d import Manifold
 
 from apg_core.geometry.band.lattice import Grid
-from apg_core.geometry.parts.cells import Fields, Lattice, carved, owner_fields, part_field, without_slivers
-from apg_core.geometry.parts.claims import CLAIMED, Agreement, Claims
-from apg_core.geometry.parts.grouping import share_out
+from apg_core.geometry.parts.cells import Fields, Lattice, Owners, carved, owner_fields, part_field, without_slivers
+from apg_core.geometry.parts.claims import Agreement
 from apg_core.geometry.parts.partition import Partition, measured, written
-from apg_core.geometry.parts.pieces import PlaneTree, contacts
+from apg_core.geometry.parts.pieces import PlaneTree
+from apg_core.geometry.parts.seen import RegionPicture, pixels_seen
+from apg_core.geometry.parts.sharing import (
+    MOST_COMPARED,
+    Pieces,
+    Shared,
+    as_a_picture_shows,
+    divided_by_parts,
+    grouped_by_networks,
+    whole_pieces_each,
+)
 from apg_core.geometry.parts.solids import GivenSolid, given_solid, mesh_of
-from apg_core.geometry.parts.units import LUMP, SLIVER, Leftovers, Units, settled
+from apg_core.geometry.parts.units import SLIVER
 from apg_core.protocol.mesh import TriangleMesh
 
 SURE = 0.75
@@ -49,7 +59,9 @@ class Fitted:
     partition: Partition
 
 
-def fit_parts(parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitting) -> Fitted:
+def fit_parts(
+    parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitting, picture: RegionPicture | None = None
+) -> Fitted:
     """The given mesh's solid, cut into parts: its own surface outside, smooth shared faces inside.
 
     Where the sampled parts agree well with the solid, or there are fewer pieces between hollow edges than parts, the
@@ -57,11 +69,13 @@ def fit_parts(parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitti
     fields are equal. Otherwise networks say which pieces are one part, or each piece goes to the part that most of it
     lies in. What no part has becomes further parts, where it is large and there is room, and otherwise goes to the
     part that it touches most.
+
+    Where a picture shows which part is where, a piece is what it shows, before all else.
     """
     solid = given_solid(given, fitting.grid)
     if solid is None:
         return Fitted((), (), 0.0, Partition.nothing())
-    cut = cut_solid(solid, parts, fitting)
+    cut = cut_solid(solid, parts, fitting, picture)
     return Fitted(cut.meshes, cut.remainder, cut.enclosed, measured(cut.meshes, solid))
 
 
@@ -74,7 +88,9 @@ class Cut:
     enclosed: float
 
 
-def cut_solid(solid: GivenSolid, parts: Sequence[TriangleMesh], fitting: Fitting) -> Cut:
+def cut_solid(
+    solid: GivenSolid, parts: Sequence[TriangleMesh], fitting: Fitting, picture: RegionPicture | None = None
+) -> Cut:
     """This solid, cut into parts as `fit_parts` does."""
     agreement = Agreement.of(parts, mesh_of(solid.body))
     sure = agreement.iou >= SURE or not fitting.at_edges
@@ -82,59 +98,44 @@ def cut_solid(solid: GivenSolid, parts: Sequence[TriangleMesh], fitting: Fitting
     parts = [part if share >= ELSEWHERE else TriangleMesh.empty() for part, share in both]
     tree = PlaneTree(solid.body) if fitting.at_edges else PlaneTree(solid.body, most=0)
     lattice = Lattice.around(solid.body)
-    sharing, remainder = _shared_out(tree, parts, fitting, sure=sure)
-    owners = len(parts) + len(remainder)
-    # Where no piece is shared, nobody asks for the parts' distances.
-    asked = parts if any(len(one) > 1 for one in sharing) else ()
-    distances = np.array([part_field(part, lattice) for part in asked]).reshape(len(asked), len(lattice.numbers))
-    fields = Fields(lattice, distances)
-    leaves = [fields.between(one, owners) if len(one) > 1 else next(iter(one)) for one in sharing]
-    all_fields = without_slivers(owner_fields(tree.roots, leaves, owners, lattice), lattice, share=SLIVER)
-    meshes = tuple(_part(solid, body) for body in carved(solid.body, all_fields, lattice))
+    seen = None if picture is None else pixels_seen(tree.pieces, picture, parts=len(parts))
+    shared = _shared_out(Pieces.of(tree.pieces, parts), fitting, sure=sure, seen=seen)
+    leaves = _leaves(shared, parts, lattice)
+    fields = owner_fields(tree.roots, leaves, len(parts) + len(shared.remainder), lattice)
+    fields = without_slivers(fields, lattice, share=SLIVER)
+    meshes = tuple(_part(solid, body) for body in carved(solid.body, fields, lattice))
     # Where hollow edges alone count, sampled parts that stick out of a thin closed mesh say nothing against it.
     enclosed = 1.0 if solid.exact and not sure else agreement.enclosed
-    return Cut(meshes, tuple(remainder), enclosed)
+    return Cut(meshes, shared.remainder, enclosed)
 
 
 def _part(solid: GivenSolid, body: Manifold) -> TriangleMesh:
     return TriangleMesh.empty() if body.is_empty() else written(solid, body)
 
 
-def _shared_out(
-    tree: PlaneTree, parts: Sequence[TriangleMesh], fitting: Fitting, *, sure: bool
-) -> tuple[list[dict[int, int]], list[bool]]:
-    """Of each piece, its owners, each with the part whose field it goes by, or -1 for what is nobody's.
+def _shared_out(pieces: Pieces, fitting: Fitting, *, sure: bool, seen: Float[np.ndarray, "K S"] | None) -> Shared:
+    """Who has which piece, by what is known best: a picture, the parts' borders, pieces' shapes, what parts lie in."""
+    if seen is not None:
+        return as_a_picture_shows(pieces, seen, further=fitting.further, sure=sure)
+    if sure or pieces.fewer_than_parts:
+        return divided_by_parts(pieces, further=fitting.further, whole_pieces=fitting.at_edges)
+    if fitting.regroup and fitting.further and len(pieces.solids) <= MOST_COMPARED:
+        return grouped_by_networks(pieces, further=fitting.further)
+    return whole_pieces_each(pieces, further=fitting.further)
 
-    Owners past the parts are further ones; of each, whether no part had claimed what it has.
-    """
-    claims = Claims.of(tree.pieces, parts)
-    volumes = np.array([piece.volume() for piece in tree.pieces])
-    sure = sure or len(volumes) < int(np.count_nonzero(claims.inside.max(axis=0) > 0))
-    if not sure and fitting.regroup and fitting.further:
-        owner = share_out(tree.pieces, claims.inside, further=fitting.further)
-        claimed = claims.inside.max(axis=1) >= CLAIMED
-        further = range(len(parts), int(owner.max()) + 1)
-        return [{part: -1} for part in owner.tolist()], [not claimed[owner == part].any() for part in further]
-    if not sure:
-        contenders = [[part] for part in claims.lying_in().tolist()]
-    else:
-        everyone = range(len(parts) + 1)
-        contenders = [
-            claims.contenders(i, volumes) if fitting.at_edges else list(everyone) for i in range(len(volumes))
-        ]
-        contenders = [[part if part < len(parts) else -1 for part in some] for some in contenders]
-    first = np.array([some[0] for some in contenders])
-    units = Units(tree.pieces, first, volumes, contacts(tree.pieces))
-    owner, remainder = settled(units, len(parts), Leftovers(fitting.further, apart=not sure))
-    sharing = []
-    for piece, some in enumerate(contenders):
-        if len(some) == 1 or owner[piece] != first[piece]:
-            sharing.append({int(owner[piece]): -1})
-            continue
-        one = {part: part for part in some if part >= 0}
-        lump = claims.nearest[piece, len(parts)] * volumes[piece] >= LUMP * volumes.sum()
-        if -1 in some and lump and len(remainder) < fitting.further:
-            one[len(parts) + len(remainder)] = -1
-            remainder.append(True)
-        sharing.append(one)
-    return sharing, remainder
+
+def _leaves(shared: Shared, parts: Sequence[TriangleMesh], lattice: Lattice) -> list[Owners | int]:
+    """Of each piece the fields of its owners, or the only one that it has."""
+    owners = len(parts) + len(shared.remainder)
+    # Where no piece is shared, nobody asks for the parts' distances.
+    asked = parts if any(len(one) > 1 for one in shared.owners) else ()
+    distances = np.array([part_field(part, lattice) for part in asked]).reshape(len(asked), len(lattice.numbers))
+    fields = Fields(lattice, distances)
+    known: dict[tuple[tuple[int, int], ...], Owners] = {}
+    leaves: list[Owners | int] = []
+    for one in shared.owners:
+        key = tuple(one.items())
+        if len(one) > 1 and key not in known:
+            known[key] = fields.between(one, owners)
+        leaves.append(known[key] if len(one) > 1 else next(iter(one)))
+    return leaves

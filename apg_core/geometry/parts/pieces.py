@@ -37,8 +37,10 @@ MOST_FACES = 4000
 """Finer solids are simplified before planes are looked for."""
 EFFORT = 3_000_000
 """Triangles that may be cut in all, over all planes that are tried; then pieces stay as they are."""
-SPECK = 1e-9
-"""Volume below which something connected is dust of rounding, and no piece."""
+SPECK, SPECK_SHARE = 1e-9, 1e-3
+"""Volume, and share of a smaller whole's, below which something connected is dust of rounding, and no piece."""
+LOST = 0.5
+"""Share of the volume that a simplified copy must keep, to stand for the solid."""
 
 Plane = tuple[Float[np.ndarray, " 3"], float]
 
@@ -72,7 +74,10 @@ class PlaneTree:
 
     def __init__(self, solid: Manifold, *, most: int = MOST_PIECES) -> None:
         # Without the memory of single faces, which would all be kept.
-        copy = solid.as_original().simplify(SIMPLER if solid.num_tri() > MOST_FACES else FLAT)
+        plain = solid.as_original()
+        copy = plain.simplify(SIMPLER if solid.num_tri() > MOST_FACES else FLAT)
+        if copy.volume() < LOST * plain.volume():  # thinner than that: nothing of it may move
+            copy = plain
         self.roots = [Node(body) for body in apart(copy)]
         leaves = _grown(self.roots, least=LEAST_AIR * copy.hull().volume(), most=most)
         for number, leaf in enumerate(leaves):
@@ -112,8 +117,9 @@ def _grown(roots: list[Node], *, least: float, most: int) -> list[Node]:
 def apart(solid: Manifold) -> list[Manifold]:
     """What is not connected, as solids of their own, without dust; a hollow inside stays with what surrounds it."""
     surfaces = [(surface, surface.volume()) for surface in solid.decompose()]
-    outer = [surface for surface, volume in surfaces if volume > SPECK]
-    hollows = [inside_out(surface) for surface, volume in surfaces if volume < -SPECK]
+    speck = min(SPECK, SPECK_SHARE * solid.volume())
+    outer = [surface for surface, volume in surfaces if volume > speck]
+    hollows = [inside_out(surface) for surface, volume in surfaces if volume < -speck]
     for hollow in sorted(hollows, key=Manifold.volume):
         around = [i for i, shell in enumerate(outer) if lies_within(hollow, shell)]
         if around:

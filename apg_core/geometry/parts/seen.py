@@ -13,7 +13,7 @@ from apg_core.geometry.view import box_of, find_view
 from apg_core.protocol.mesh import TriangleMesh
 
 ALIKE = 0.75
-"""Likeness of the outlines of solid and picture (`find_view`) below which the picture is taken to show something else."""
+"""Likeness of the outlines of solid and picture (`find_view`) below which the picture shows something else."""
 
 
 @dataclass(frozen=True, eq=False)

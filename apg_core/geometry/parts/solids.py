@@ -19,6 +19,9 @@ from apg_core.protocol.mesh import TriangleMesh
 
 WITHIN = 0.5
 """Winding number from which a place is inside."""
+THIN = 1e-6
+"""Mean thickness (twice the volume, by the area) up to which a closed surface is a sheet that encloses nothing: in
+float32, in which parts are written, there are few places between its sides."""
 FELT = 64
 """Corners of a shell that say whether it lies within another."""
 
@@ -77,7 +80,7 @@ def given_solid(mesh: TriangleMesh, grid: Grid) -> GivenSolid | None:
         copied = lattice_solid(TriangleMesh.joined(open_shells), grid, original)
         if copied is not None:
             body = body + copied
-    if body.is_empty() or body.volume() <= 0:
+    if body.is_empty() or 2 * body.volume() <= THIN * body.surface_area():
         return None
     return GivenSolid(body, original, exact=not open_shells)
 
