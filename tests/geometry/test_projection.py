@@ -8,6 +8,7 @@ from support.objects import ball, block
 from apg_core.geometry.picture.raycast import cast_picture
 from apg_core.geometry.projection import picture_looks
 from apg_core.geometry.rays import ray_scene
+from apg_core.geometry.view import find_view
 from apg_core.protocol.mesh import TriangleMesh
 
 RED, GREEN, BLUE = (220, 40, 30, 255), (30, 170, 60, 255), (40, 60, 210, 255)
