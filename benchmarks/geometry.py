@@ -20,7 +20,8 @@ from apg_core.geometry.band.narrowing import narrow_band
 from apg_core.geometry.band.samples import Field
 from apg_core.geometry.isosurface import extract_surface
 from apg_core.geometry.parts.overlap import SurfaceCells, overlap
-from apg_core.models.shape_vae import ShapeVae, ShapeVaeConfig
+from apg_core.models.configs import ShapeVaeConfig
+from apg_core.models.shape_vae import ShapeVae
 from apg_core.presets import load_preset
 from apg_core.protocol.mesh import TriangleMesh
 from benchmarks.table import Row

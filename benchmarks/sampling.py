@@ -10,7 +10,8 @@ import torch
 from apg_core.diffusion.guidance import GuidedInput, part_rows
 from apg_core.diffusion.schedule import Schedule
 from apg_core.diffusion.trajectories import Trajectory, run
-from apg_core.models.part_dit import PartDit, PartDitConfig
+from apg_core.models.configs import PartDitConfig
+from apg_core.models.part_dit import PartDit
 from apg_core.presets import load_preset
 from apg_core.protocol.options import GuidanceScales
 from benchmarks.table import Row

@@ -3,7 +3,8 @@
 import time
 from dataclasses import replace
 
-from apg_core.pipeline.conditioning import FeatureExtractor, ImagePreparer
+from apg_core.pipeline.conditioning import FeatureExtractor
+from apg_core.pipeline.image_preparer import ImagePreparer
 from apg_core.pipeline.whole import Seen
 from apg_core.protocol.stage import Stage
 from cluster.models import Models

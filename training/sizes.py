@@ -1,9 +1,7 @@
 """Sizes of the `tiny` preset's networks, and its noise schedule: the published ones with other numbers."""
 
 from apg_core.diffusion.schedule import Schedule
-from apg_core.models.image_encoder import ImageEncoderConfig
-from apg_core.models.part_dit import PartDitConfig
-from apg_core.models.shape_vae import ShapeVaeConfig
+from apg_core.models.configs import ImageEncoderConfig, PartDitConfig, ShapeVaeConfig
 
 SURFACE_POINTS = 1024
 LATENTS = 64

@@ -1,8 +1,7 @@
-"""Background removal: RMBG-1.4 where its weights are, and a classical method for plain backgrounds."""
+"""Background removal: RMBG-1.4 (`neural`, with torch), and a classical method for plain backgrounds."""
 
 from apg_core.background.alpha import has_own_alpha
-from apg_core.background.neural import NeuralBackgroundRemover
 from apg_core.background.plain import PlainBackgroundRemover
 from apg_core.background.remover import BackgroundRemover, Removed
 
-__all__ = ["BackgroundRemover", "NeuralBackgroundRemover", "PlainBackgroundRemover", "Removed", "has_own_alpha"]
+__all__ = ["BackgroundRemover", "PlainBackgroundRemover", "Removed", "has_own_alpha"]

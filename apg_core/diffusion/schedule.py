@@ -1,16 +1,14 @@
-"""The noise schedule: levels of training, and diffusers' solvers that step over them.
+"""The noise schedule: levels of training, and which solver steps over them.
 
-The published settings are DPM-Solver++ (SDE, second order). The release accepts six more of diffusers' schedulers
-by their class names; each reads some of the same keys, and a value that a class cannot honour is refused.
+The published settings are DPM-Solver++ (SDE, second order). The release accepts six more of diffusers' schedulers by
+their class names; each reads some of the same keys, and a value that a class cannot honour is refused.
 """
 
-import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from apg_core.diffusion.solver import Solver
 
 SolverName = Literal[
     "DPMSolverMultistepScheduler",
@@ -47,27 +45,6 @@ _WITHOUT_THE_KEY = {
     "shift": 0.0,  # of flow matching, for which no published network was trained
 }
 _VARIANTS = ("algorithm_type", "solver_order")
-
-
-class Solved(Protocol):
-    """What a solver's step gives."""
-
-    prev_sample: Tensor
-
-
-class _Scheduler(Protocol):
-    """What diffusers' schedulers have in common."""
-
-    config: Mapping[str, object]
-    timesteps: Tensor
-    alphas_cumprod: Tensor
-    init_noise_sigma: float | Tensor
-
-    def set_timesteps(self, steps: int) -> None: ...
-
-    def scale_model_input(self, sample: Tensor, timestep: Tensor) -> Tensor: ...
-
-    def step(self, velocity: Tensor, timestep: Tensor, sample: Tensor, **noise: torch.Generator) -> Solved: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,51 +93,6 @@ class Schedule:
 
     def solver(self, steps: int) -> "Solver":
         """A solver of its own state, set to this many steps; it computes in fp32."""
-        # Imported here: it takes seconds, and whoever reads a preset needs the numbers only.
-        import diffusers
+        from apg_core.diffusion.solver import Solver, scheduler_of  # torch: whoever reads a preset needs none
 
-        return Solver(getattr(diffusers, self.class_name)(**{key: getattr(self, key) for key in self.keys}), steps)
-
-
-class Solver:
-    """The steps of one trajectory over one of diffusers' schedulers, whatever that one calls and scales.
-
-    PNDM takes more evaluations than steps: `timesteps` has one entry for each evaluation.
-    """
-
-    def __init__(self, scheduler: _Scheduler, steps: int) -> None:
-        scheduler.set_timesteps(steps)
-        self._scheduler = scheduler
-        self._takes_noise = "generator" in inspect.signature(scheduler.step).parameters
-        self.timesteps: Tensor = scheduler.timesteps
-        self.alphas_cumprod: Tensor = scheduler.alphas_cumprod
-        self.sigmas: Tensor = scheduler.sigmas if hasattr(scheduler, "sigmas") else self._sigmas()
-
-    def start(self, noise: Tensor) -> Tensor:
-        """The first state, from noise of variance one."""
-        return noise * self._scheduler.init_noise_sigma
-
-    def network_input(self, sample: Tensor, timestep: Tensor) -> Tensor:
-        """What the network sees of a state: Euler's states grow with the noise, the network's input does not."""
-        return self._scheduler.scale_model_input(sample, timestep)
-
-    def step(self, velocity: Tensor, timestep: Tensor, sample: Tensor, *, generator: torch.Generator) -> Solved:
-        """The state at the next noise level; the solver keeps what the following steps need."""
-        noise = {"generator": generator} if self._takes_noise else {}
-        return self._scheduler.step(velocity, timestep, sample, **noise)
-
-    def foreseen(self, prediction: Tensor, timestep: Tensor, network_input: Tensor) -> Tensor:
-        """The latent without noise that the network's prediction at a state amounts to."""
-        alpha = self.alphas_cumprod[round(timestep.item())]
-        signal, noise = alpha.sqrt(), (1 - alpha).sqrt()
-        match self._scheduler.config["prediction_type"]:
-            case "v_prediction":
-                return signal * network_input - noise * prediction
-            case "epsilon":
-                return (network_input - noise * prediction) / signal
-            case _:
-                return prediction
-
-    def _sigmas(self) -> Tensor:
-        alphas = self.alphas_cumprod[self.timesteps.clamp(min=0)]
-        return ((1 - alphas) / alphas).sqrt()
+        return Solver(scheduler_of(self), steps)

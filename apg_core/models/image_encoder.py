@@ -3,39 +3,15 @@
 What they are for: docs/how-it-works.md, "Generation step by step".
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from apg_core.models.configs import ImageEncoderConfig
 from apg_core.shapes import ImageTokens
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-NormOut = Literal["none", "layer_norm", "original"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageEncoderConfig:
-    """Sizes; the published encoder is ViT-L/14: 1024, 24, 16, 4, made for 518 pixels and fed with 448."""
-
-    width: int
-    num_layers: int
-    num_attention_heads: int
-    mlp_ratio: int
-    patch_size: int
-    num_register_tokens: int
-    position_image_size: int
-    input_image_size: int
-    norm_out: NormOut = "none"
-    """What is done with the last block's tokens: nothing, normalising without weights, or DINOv2's own last norm."""
-
-    @property
-    def num_tokens(self) -> int:
-        """Class token, registers and patches."""
-        return 1 + self.num_register_tokens + (self.input_image_size // self.patch_size) ** 2
 
 
 class ImageEncoder(nn.Module):

@@ -14,23 +14,12 @@ from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from apg_core.models.attention import Block, KeyValue, LayerNorm, as_blocks
+from apg_core.models.configs import PartDitConfig
 from apg_core.models.embeddings import EmbeddingMlp, sinusoidal
 from apg_core.shapes import GeometrySlots, Latents
 
 SLOT_EMBEDDING_WIDTH = 256
 SIGMA_UNIT = 1000  # history noise levels are embedded on the timestep's scale
-
-
-@dataclass(frozen=True, kw_only=True)
-class PartDitConfig:
-    """Sizes of the network; the published ones are C 64, D 2048, 21 blocks, 16 heads, X 1024, 10."""
-
-    latent_channels: int
-    width: int
-    num_layers: int
-    num_attention_heads: int
-    image_width: int
-    token_cross_attention_layer: int
 
 
 @dataclass(frozen=True)

@@ -10,22 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from apg_core.models.attention import Block, KeyValue, LayerNorm, as_blocks
+from apg_core.models.configs import ShapeVaeConfig
 from apg_core.models.embeddings import POINT_CHANNELS, embed_points
 from apg_core.shapes import FieldValues, Latents, QueryPoints, SurfacePoints
 
 LOG_VARIANCE_RANGE = (-30.0, 20.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShapeVaeConfig:
-    """Sizes of the network; layers count the self-attention blocks (published: C 64, 8 heads, 512, 1024, 8, 16)."""
-
-    latent_channels: int
-    num_attention_heads: int
-    encoder_width: int
-    decoder_width: int
-    num_layers_encoder: int
-    num_layers_decoder: int
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from apg_core.background import BackgroundRemover, NeuralBackgroundRemover, PlainBackgroundRemover, Removed
-from apg_core.errors import BackendMissingError, WeightsMismatchError, WeightsMissingError
+from apg_core.background import BackgroundRemover, PlainBackgroundRemover, Removed
+from apg_core.background.neural import NeuralBackgroundRemover
+from apg_core.errors import BackendMissingError
 from apg_core.models.background import BackgroundNet
 from apg_core.models.checkpoints import assign_weights, image_encoder_state, read_state_dict, saved_as
 from apg_core.models.image_encoder import ImageEncoder
@@ -22,7 +23,7 @@ from apg_core.pipeline.sampling import PartSampler
 from apg_core.presets import Preset
 from apg_core.presets.preset import Precision, PrecisionChoice
 from apg_core.presets.published import RELEASE_FILES
-from apg_core.presets.weights import CHECKPOINTS, find_weights, is_other_file, sha256_of
+from apg_core.presets.weights import CHECKPOINTS, find_weights, provenance_of, removes_plainly, weights_there
 from apg_core.protocol.arrays import FeatureArray, Image, RgbImage
 from apg_core.protocol.manifest import Provenance
 from apg_core.protocol.mode import InputEntry
@@ -98,9 +99,7 @@ class ModelLoader:
         Raises:
             WeightsMissingError: at first use, where the preset insists on RMBG-1.4 and it is not there.
         """
-        if self.preset.background == "plain":
-            return PlainBackgroundRemover()
-        if self.preset.background == "auto" and self._path("background") is None:
+        if removes_plainly(self.preset, self._checkpoints):
             return PlainBackgroundRemover()
         return _ReadAtFirstUse(
             lambda: NeuralBackgroundRemover(self._load("background", BackgroundNet, dtype=torch.float32), self.device)
@@ -134,37 +133,10 @@ class ModelLoader:
 
     def provenance(self, inputs: Mapping[str, InputEntry]) -> Provenance:
         """What a manifest says of this preset and these inputs."""
-        return Provenance(
-            preset=self.preset.name,
-            random_weights=self.preset.random_seed is not None,
-            precision=self._precision,
-            weights=self.weight_hashes(),
-            inputs=inputs,
-        )
-
-    def weight_hashes(self) -> dict[str, str]:
-        """sha256 of each weight file that is there.
-
-        Raises:
-            WeightsMismatchError: a file was fetched under the name of another.
-        """
-        hashes = {}
-        for network in self.preset.weights:
-            path = self._path(network)
-            if path is None:
-                continue
-            hashes[network] = sha256_of(path)
-            if (other := is_other_file(path, hashes[network])) is not None:
-                raise WeightsMismatchError(f"{path} has the content of {other}; run `apg fetch-weights` again")
-        return hashes
+        return provenance_of(self.preset, self._checkpoints, precision=self._precision, inputs=inputs)
 
     def _path(self, network: str) -> Path | None:
-        if network not in self.preset.weights:
-            return None
-        try:
-            return find_weights(self.preset, network, self._checkpoints)
-        except WeightsMissingError:
-            return None
+        return weights_there(self.preset, network, self._checkpoints)
 
     def _load(self, network: str, build: Callable[[], Network], *, dtype: torch.dtype | None = None) -> Network:
         if self.preset.random_seed is not None:

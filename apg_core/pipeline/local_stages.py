@@ -12,7 +12,7 @@ from apg_core.geometry.parts.refitting import Reopened
 from apg_core.geometry.parts.seen import RegionPicture
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.codec import ShapeCodec
-from apg_core.pipeline.conditioning import ImagePreparer
+from apg_core.pipeline.image_preparer import ImagePreparer
 from apg_core.pipeline.loading import FeaturesAtFirstUse, ModelLoader, pick_device
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.sampling import PartSampler

@@ -5,9 +5,7 @@ from typing import TypeVar
 
 from apg_core.errors import OptionError, PresetError
 from apg_core.geometry.surface import SurfaceSampling
-from apg_core.models.image_encoder import ImageEncoderConfig
-from apg_core.models.part_dit import PartDitConfig
-from apg_core.models.shape_vae import ShapeVaeConfig
+from apg_core.models.configs import ImageEncoderConfig, PartDitConfig, ShapeVaeConfig
 from apg_core.presets import published
 from apg_core.presets.preset import Preset, WeightSource
 from apg_core.presets.sections import Conditioner, Dit, PresetFile, Vae

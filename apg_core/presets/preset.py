@@ -7,9 +7,7 @@ from typing import Literal
 
 from apg_core.diffusion.schedule import Schedule
 from apg_core.geometry.surface import SurfaceSampling
-from apg_core.models.image_encoder import ImageEncoderConfig
-from apg_core.models.part_dit import PartDitConfig
-from apg_core.models.shape_vae import ShapeVaeConfig
+from apg_core.models.configs import ImageEncoderConfig, PartDitConfig, ShapeVaeConfig
 from apg_core.presets.processor import multiplies_bf16
 from apg_core.presets.sections import Background, FloatPrecision
 from apg_core.protocol.mode import MODES, Mode

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from apg_core.diffusion.schedule import Schedule
-from apg_core.models.image_encoder import NormOut
+from apg_core.models.configs import NormOut
 from apg_core.presets.published import ImageModel
 from apg_core.protocol.mode import Mode
 

@@ -1,14 +1,13 @@
 """Where weight files are, and how they get there."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-from apg_core.errors import OutputError, SetupError, WeightsMissingError
-from apg_core.presets.preset import Preset, WeightSource
+from apg_core.errors import OutputError, SetupError, WeightsMismatchError, WeightsMissingError
+from apg_core.presets.preset import Precision, Preset, WeightSource
+from apg_core.protocol.manifest import Provenance
+from apg_core.protocol.mode import InputEntry
 
 CHECKPOINTS = Path("checkpoints")
 HASH_CHUNK = 1 << 22
@@ -21,7 +20,7 @@ def find_weights(preset: Preset, network: str, folders: Sequence[Path] = (CHECKP
     Raises:
         WeightsMissingError: it is in none of them.
     """
-    for place in weight_places(preset, network, folders):
+    for place in _places(preset, network, folders):
         if place.is_file():
             return place
     source = preset.weights[network]
@@ -45,10 +44,52 @@ def weight_places(preset: Preset, network: str, folders: Sequence[Path] = (CHECK
     for below the working directory, the config file's folder and that one's parents, then in `folders`; there and in
     the caches by its own name only, so that no other network's file can take its place.
     """
-    source = preset.weights[network]
-    places = _of_named(preset, source, folders) if source.path is not None else _of_known(preset, source, folders)
-    absolute = source.path is not None and source.path.is_absolute()
-    return list(dict.fromkeys(places)) + ([] if absolute else [*_in_caches(network, source)])
+    return list(dict.fromkeys(_places(preset, network, folders)))
+
+
+def weight_hashes(preset: Preset, folders: Sequence[Path] = (CHECKPOINTS,)) -> dict[str, str]:
+    """sha256 of each weight file that is there.
+
+    Raises:
+        WeightsMismatchError: a file was fetched under the name of another.
+    """
+    hashes = {}
+    for network in preset.weights:
+        path = weights_there(preset, network, folders)
+        if path is None:
+            continue
+        hashes[network] = sha256_of(path)
+        if (other := is_other_file(path, hashes[network])) is not None:
+            raise WeightsMismatchError(f"{path} has the content of {other}; run `apg fetch-weights` again")
+    return hashes
+
+
+def weights_there(preset: Preset, network: str, folders: Sequence[Path] = (CHECKPOINTS,)) -> Path | None:
+    """The weight file of one network; None where it is nowhere, or the preset has no such network."""
+    try:
+        return find_weights(preset, network, folders) if network in preset.weights else None
+    except WeightsMissingError:
+        return None
+
+
+def removes_plainly(preset: Preset, folders: Sequence[Path] = (CHECKPOINTS,)) -> bool:
+    """Whether backgrounds are removed without a network, as the preset wants it or has to."""
+    if preset.background == "auto":
+        return weights_there(preset, "background", folders) is None
+    return preset.background == "plain"
+
+
+def provenance_of(
+    preset: Preset, folders: Sequence[Path], *, precision: Precision, inputs: Mapping[str, InputEntry]
+) -> Provenance:
+    """What a manifest says of a preset's weights, held in this precision, and of these inputs."""
+    return Provenance(
+        preset=preset.name,
+        random_weights=preset.random_seed is not None,
+        precision=precision,
+        weights=weight_hashes(preset, folders),
+        inputs=inputs,
+    )
 
 
 def is_other_file(path: Path, sha256: str) -> str | None:
@@ -100,6 +141,16 @@ def _looked(preset: Preset, source: WeightSource, folders: Sequence[Path]) -> st
     return ", ".join(places) + ("" if source.repository is None else " or the caches")
 
 
+def _places(preset: Preset, network: str, folders: Sequence[Path]) -> Iterator[Path]:
+    source = preset.weights[network]
+    if source.path is None:
+        yield from _of_known(preset, source, folders)
+    else:
+        yield from _of_named(preset, source, folders)
+    if source.path is None or not source.path.is_absolute():
+        yield from _in_caches(network, source)
+
+
 def _of_named(preset: Preset, source: WeightSource, folders: Sequence[Path]) -> Iterator[Path]:
     assert source.path is not None
     if source.path.is_absolute():
@@ -133,6 +184,8 @@ def _in_caches(network: str, source: WeightSource) -> Iterator[Path]:
             if name.endswith(".pth"):
                 yield Path(get_dir()) / "checkpoints" / name
     if source.repository is not None:
+        from huggingface_hub import constants, try_to_load_from_cache  # a tenth of a second, for those who need it
+
         for name in source.files:
             cached = try_to_load_from_cache(source.repository, name)
             folder = Path(constants.HF_HUB_CACHE) / f"models--{source.repository.replace('/', '--')}"
@@ -149,6 +202,9 @@ def _names(source: WeightSource) -> list[Path]:
 
 
 def _fetch(repository: str, name: str, folder: Path) -> Path:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         expected = get_hf_file_metadata(hf_hub_url(repository, name)).size

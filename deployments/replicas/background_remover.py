@@ -4,10 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apg_core.pipeline.conditioning import ImagePreparer
+from apg_core.background import BackgroundRemover, PlainBackgroundRemover
+from apg_core.pipeline.image_preparer import ImagePreparer
 from apg_core.pipeline.stages import PreparedImages
+from apg_core.presets import load_preset
+from apg_core.presets.weights import removes_plainly
 from apg_core.protocol.arrays import Image, Labels
-from deployments.replicas.networks import loader
+from deployments.logs import join_serve_logs
+from deployments.replicas.loopback import listen_where_ray_does
 from deployments.replicas.replica import Replica
 from deployments.settings import ModelSettings
 
@@ -16,10 +20,10 @@ class BackgroundRemoverReplica(Replica):
     """Prepares images, one request at a time in each of the replica's threads."""
 
     def __init__(self, models: ModelSettings) -> None:
-        networks = loader(models)
-        self._preparer = ImagePreparer(
-            networks.background_remover(), size=networks.preset.image_encoder.input_image_size
-        )
+        join_serve_logs()
+        listen_where_ray_does()
+        size = load_preset(models.preset).image_encoder.input_image_size
+        self._preparer = ImagePreparer(_remover(models), size=size)
         warm_up = np.full((64, 64, 3), 255, np.uint8)
         warm_up[16:48, 16:48] = 60
         self._preparer.prepare(warm_up, None, [], remove_background=True)
@@ -29,3 +33,11 @@ class BackgroundRemoverReplica(Replica):
     ) -> PreparedImages:
         """The whole and the mask regions on white."""
         return self._preparer.prepare(image, mask, labels, remove_background=remove_background)
+
+
+def _remover(models: ModelSettings) -> BackgroundRemover:
+    if removes_plainly(load_preset(models.preset), (models.checkpoints,)):
+        return PlainBackgroundRemover()
+    from deployments.replicas.networks import loader  # torch, which the plain way can do without
+
+    return loader(models).background_remover()

@@ -6,9 +6,7 @@ from itertools import islice
 
 from ray import serve
 
-from apg_core.pipeline.conditioning import FeatureExtractor
 from apg_core.protocol.arrays import FeatureArray, RgbImage
-from deployments.replicas.networks import loader
 from deployments.replicas.replica import Replica
 from deployments.settings import ModelSettings
 
@@ -21,6 +19,9 @@ class ImageEncoderReplica(Replica):
     """Encodes images; requests that come together share a pass."""
 
     def __init__(self, models: ModelSettings) -> None:
+        from apg_core.pipeline.conditioning import FeatureExtractor  # torch, which callers of this class need not load
+        from deployments.replicas.networks import loader
+
         self._extractor = FeatureExtractor(loader(models).image_encoder())
         self._extractor.dropped()  # warm-up
 

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from apg_core.pipeline.loading import ModelLoader, pick_device
 from apg_core.presets import load_preset
+from apg_core.presets.weights import provenance_of
 from deployments.logs import enter_job, join_serve_logs
 from deployments.replicas.handle_stages import HandleStages, StageHandles
 from deployments.replicas.loopback import listen_where_ray_does
@@ -23,10 +23,10 @@ class OrchestratorReplica(Replica):
         listen_where_ray_does()
         self._stores = open_stores(args.stores)
         preset = load_preset(args.models.preset)
-        models = ModelLoader(preset, device=pick_device("cpu"), checkpoints=(args.models.checkpoints,))
+        precision = preset.precision_on(args.models.device, args.models.precision)
         runner = JobRunner(
             preset=preset,
-            provenance=models.provenance(inputs={}),
+            provenance=provenance_of(preset, (args.models.checkpoints,), precision=precision, inputs={}),
             stages=partial(_stages_of, stages),
             leases=self._stores.leases,
             artifacts=self._stores.artifacts,

@@ -5,11 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 
-from apg_core.pipeline.shared_sampling import SharedSampler
 from apg_core.pipeline.stages import Geometry, LatentRequest
 from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.options import GuidanceScales
-from deployments.replicas.networks import loader
 from deployments.replicas.replica import Replica
 from deployments.settings import ModelSettings
 
@@ -21,6 +19,9 @@ class PartSamplerReplica(Replica):
     """Samples the whole and the parts."""
 
     def __init__(self, models: ModelSettings) -> None:
+        from apg_core.pipeline.shared_sampling import SharedSampler  # torch, which callers of this class need not load
+        from deployments.replicas.networks import loader
+
         networks = loader(models)
         preset = networks.preset
         sampler = networks.part_sampler()

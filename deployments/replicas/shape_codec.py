@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.isosurface import lack_of
 from apg_core.geometry.surface import Surface, zero_surface
-from apg_core.pipeline.codec import ShapeCodec
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import DecodeOptions
-from deployments.replicas.networks import loader
 from deployments.replicas.replica import Replica
 from deployments.settings import ModelSettings
 
@@ -26,6 +24,9 @@ class ShapeCodecReplica(Replica):
     """Encodes surfaces, decodes latents; one at a time on the device, extraction beside it."""
 
     def __init__(self, models: ModelSettings) -> None:
+        from apg_core.pipeline.codec import ShapeCodec  # torch, which callers of this class need not load
+        from deployments.replicas.networks import loader
+
         networks = loader(models)
         self._codec = ShapeCodec(networks.vae())
         self._meshes = MeshWorker(networks.preset.surface)

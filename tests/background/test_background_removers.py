@@ -9,7 +9,8 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor, nn
 
-from apg_core.background import NeuralBackgroundRemover, PlainBackgroundRemover, Removed, has_own_alpha
+from apg_core.background import PlainBackgroundRemover, Removed, has_own_alpha
+from apg_core.background.neural import NeuralBackgroundRemover
 
 EDGE = 256
 Y, X = np.mgrid[:EDGE, :EDGE] / EDGE

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from apg_core.diffusion.schedule import Schedule, Solver, SolverName
+from apg_core.diffusion.schedule import Schedule, SolverName
+from apg_core.diffusion.solver import Solver
 
 POINT = torch.linspace(-1.5, 1.5, 7)[None, :, None]
 CLASSES: list[SolverName] = list(get_args(SolverName))

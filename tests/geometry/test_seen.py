@@ -53,7 +53,9 @@ def test_a_picture_of_something_else_says_nothing() -> None:
 
 def test_a_mesh_is_cut_by_what_the_picture_shows_wherever_parts_were_sampled() -> None:
     misplaced = [ball(0.3), ball(0.2), ball(0.25)]
-    fitted = fit_parts(misplaced, union(*BODIES), Fitting(Grid(64), at_edges=True, further=0), picture_of(BODIES, 30, 20))
+    fitted = fit_parts(
+        misplaced, union(*BODIES), Fitting(Grid(64), at_edges=True, further=0), picture_of(BODIES, 30, 20)
+    )
     assert fitted.partition.unclaimed == pytest.approx(0, abs=1e-6)
     for mesh, body in zip(fitted.meshes, BODIES, strict=True):
         np.testing.assert_allclose(mesh.bounds, body.bounds, atol=1e-5)

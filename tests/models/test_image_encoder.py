@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from apg_core.models.image_encoder import IMAGENET_MEAN, IMAGENET_STD, ImageEncoder, NormOut
+from apg_core.models.configs import NormOut
+from apg_core.models.image_encoder import IMAGENET_MEAN, IMAGENET_STD, ImageEncoder
 from apg_core.presets import load_preset
 
 CONFIG = load_preset("nano").image_encoder

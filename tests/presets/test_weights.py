@@ -12,7 +12,7 @@ from apg_core.cli import main
 from apg_core.errors import WeightsMismatchError, WeightsMissingError
 from apg_core.pipeline.loading import ModelLoader
 from apg_core.presets import Preset, load_preset
-from apg_core.presets.weights import find_weights, sha256_of, weight_places
+from apg_core.presets.weights import find_weights, sha256_of, weight_hashes, weight_places
 from tests.support.release import CONFIG, CONFIG_4096, write_config
 
 DINO = "dinov2_vitl14_reg4_pretrain.pth"
@@ -176,7 +176,7 @@ def test_hashes_are_those_of_the_files_that_are_found(home: Path, repository: Pa
     dit = put(repository / "checkpoints" / "autopartgen_dit_4096.pth", "one")
     dino = put(home / "torch" / "hub" / "checkpoints" / DINO, "two")
     rmbg = put(home / "cwd" / "checkpoints" / "RMBG-1.4" / "model.safetensors", "three")
-    hashes = loader_of(load_preset(repository / "configs" / CONFIG_4096.name)).weight_hashes()
+    hashes = weight_hashes(load_preset(repository / "configs" / CONFIG_4096.name))
     assert hashes == {"dit": sha256_of(dit), "image_encoder": sha256_of(dino), "background": sha256_of(rmbg)}
 
 
@@ -190,13 +190,13 @@ def fetched(path: Path, content: str) -> Path:
 def test_two_fetched_files_that_changed_their_names_are_an_error(home: Path, repository: Path) -> None:
     small = fetched(repository / "checkpoints" / "autopartgen_dit.pth", "small")
     large = fetched(repository / "checkpoints" / "autopartgen_dit_4096.pth", "large")
-    loader = loader_of(load_preset(repository / "configs" / CONFIG_4096.name))
-    assert loader.weight_hashes()["dit"] == sha256_of(large)
+    preset = load_preset(repository / "configs" / CONFIG_4096.name)
+    assert weight_hashes(preset)["dit"] == sha256_of(large)
     shutil.copy(small, large)
     with pytest.raises(
         WeightsMismatchError, match=r"autopartgen_dit_4096\.pth has the content of autopartgen_dit\.pth"
     ):
-        loader.weight_hashes()
+        weight_hashes(preset)
 
 
 def test_doctor_says_what_it_found_where_and_what_is_missing(

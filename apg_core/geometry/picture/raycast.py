@@ -20,10 +20,10 @@ from apg_core.protocol.mesh import TriangleMesh
 # The camera: seen from the front right and a little above, from far enough away to look calm.
 _TURN, _RISE, _DISTANCE = np.radians(30.0), np.radians(20.0), 7.0
 _MARGIN = 0.09  # of the picture's width, on every side
-_LAMP = np.array([-0.35, 0.80, 0.60]) / np.linalg.norm([-0.35, 0.80, 0.60])
+_LAMP = (np.array([-0.35, 0.80, 0.60]) / np.linalg.norm([-0.35, 0.80, 0.60])).astype(np.float32)
 _LAMP_SIZE = 0.12  # sideways, per unit of distance; the softness of shadows
 _LAMP_STRENGTH, _SKY_STRENGTH, _FLOOR_LIGHT = 0.66, 0.50, 0.55
-_LAMP_RAYS, _SKY_RAYS, _EDGE_SAMPLES = 4, 8, 8
+_LAMP_RAYS, _SKY_RAYS, _EDGE_SAMPLES = 4, 8, 6
 _UNLIKE = 0.02  # linear; colours of neighbouring pixels that differ by more have an edge between them
 _FLOOR_CELLS, _FLOOR_REACH = 112, 1.9  # the second in half diagonals of the meshes' box
 _FLOOR_RAYS, _FLOOR_SHADE, _FLOOR_LAMP_SHADE = 32, 0.30, 0.22
@@ -115,7 +115,8 @@ class _Stage:
 
     @classmethod
     def of(cls, meshes: Sequence[TriangleMesh], colours: Sequence[Colour]) -> "_Stage":
-        joined = TriangleMesh.joined(_nested(meshes))
+        normals = [corner_normals(mesh).astype(np.float32) for mesh in meshes]
+        joined = TriangleMesh.joined(_nested(meshes, normals))
         vertices = joined.vertices.astype(np.float32)
         scene = ray_scene(joined)
         parts = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for mesh in meshes])
@@ -123,39 +124,39 @@ class _Stage:
         look = joined_looks([(mesh.look or _plain(mesh, colour), len(mesh.faces)) for mesh, colour in both])
         assert look is not None
         reach = float(np.linalg.norm(np.ptp(vertices, axis=0)) / 2)
-        normals = corner_normals(joined).astype(np.float32)
-        bare = cls(scene, vertices, normals, parts, look, reach, np.zeros((0, 0), np.float32))
-        return cls(scene, vertices, normals, parts, look, reach, bare._floor_shade())
+        bare = cls(scene, vertices, np.concatenate(normals), parts, look, reach, np.zeros((0, 0), np.float32))
+        return replace(bare, floor=bare._floor_shade())
 
     def trace(self, origins: Float[np.ndarray, "Q 3"], directions: Float[np.ndarray, "Q 3"]) -> _Hits:
         found = self.scene.first(origins, directions)
-        face, u, v = found.face, found.u[:, None], found.v[:, None]
-        hit = face >= 0
-        corners = self.corner_normals[np.maximum(face, 0)]
-        normals = (1 - u - v) * corners[:, 0] + u * corners[:, 1] + v * corners[:, 2]
-        normals /= np.maximum(np.sqrt(_dot(normals, normals)), 1e-12)[:, None]
-        normals[_dot(normals, directions) > 0] *= -1
+        hit = found.face >= 0
+        face, u, v = found.face[hit], found.u[hit, None], found.v[hit, None]
+        corners = self.corner_normals[face]
+        smooth = (1 - u - v) * corners[:, 0] + u * corners[:, 1] + v * corners[:, 2]
+        smooth /= np.maximum(np.sqrt(_dot(smooth, smooth)), 1e-12)[:, None]
+        smooth[_dot(smooth, directions[hit]) > 0] *= -1
+        normals, paint = np.zeros((2, len(hit), 3), np.float32)
+        normals[hit] = smooth
+        paint[hit] = colours_at(self.look, face, np.concatenate([1 - u - v, u, v], axis=1))[:, :3]
+        part = np.full(len(hit), -1)
+        part[hit] = self.part_of_face[face]
         height = origins[:, 1] - self.vertices[:, 1].min()
         to_floor = height / np.maximum(-directions[:, 1], 1e-3)
         far = np.where(hit, found.distance, to_floor)[:, None]
-        paint = np.zeros((len(face), 3), np.float32)
-        weights = np.concatenate([1 - u - v, u, v], axis=1)[hit]
-        paint[hit] = colours_at(self.look, face[hit], weights)[:, :3]
-        part = np.where(hit, self.part_of_face[np.maximum(face, 0)], -1)
         return _Hits(origins + far * directions, normals, part, paint)
 
     def light(self, hits: _Hits, random: np.random.Generator, *, share: int = 1) -> Float[np.ndarray, " Q"]:
         """Light that reaches each place on a face; `share` divides the number of rays."""
         on_face = hits.part >= 0
         places, normals = hits.places[on_face], hits.normals[on_face]
-        turns = random.random(len(places)) * 2 * np.pi
+        turns = random.random(len(places), np.float32) * np.float32(2 * np.pi)
         sky = np.zeros(len(places), np.float32)
         for toward in _hemisphere(normals, _SKY_RAYS // share, turns):
             free = self._free(places, normals, toward)
             sky += np.where(toward[:, 1] > 0, free, free * _FLOOR_LIGHT)
         lamp = np.zeros(len(places), np.float32)
         for _ in range(_LAMP_RAYS // share):
-            toward = _LAMP + _LAMP_SIZE * random.normal(size=(len(places), 3))
+            toward = _LAMP + _LAMP_SIZE * random.standard_normal((len(places), 3), np.float32)
             facing = np.maximum(normals @ _LAMP, 0)
             lamp += self._free(places, normals, toward) * facing
         light = np.zeros(len(on_face), np.float32)
@@ -180,11 +181,11 @@ class _Stage:
         x, z = np.meshgrid(steps, steps, indexing="ij")
         places = self._floor_centre() + _FLOOR_REACH * self.reach * np.stack([x, 0 * x, z], axis=-1).reshape(-1, 3)
         places[:, 1] -= 0.01 * self.reach  # contact would be black
-        up = np.broadcast_to(np.array([0.0, 1.0, 0.0]), places.shape)
+        up = np.broadcast_to(np.array([0, 1, 0], np.float32), places.shape)
         random = np.random.default_rng(1)
-        turns = random.random(len(places)) * 2 * np.pi
+        turns = random.random(len(places), np.float32) * np.float32(2 * np.pi)
         sky = _hemisphere(up, _FLOOR_RAYS, turns)
-        lamp = [_LAMP + _LAMP_SIZE * random.normal(size=places.shape) for _ in range(_FLOOR_RAYS // 2)]
+        lamp = [_LAMP + _LAMP_SIZE * random.standard_normal(places.shape, np.float32) for _ in range(_FLOOR_RAYS // 2)]
         unlit = np.mean([1 - self._free(places, up, toward) for toward in sky], axis=0) * _FLOOR_SHADE
         unlit += np.mean([1 - self._free(places, up, toward) for toward in lamp], axis=0) * _FLOOR_LAMP_SHADE
         fading = np.clip(1 - np.hypot(x, z), 0, 1)
@@ -202,14 +203,14 @@ def _plain(mesh: TriangleMesh, colour: Colour) -> Appearance:
     return Appearance.plain(len(mesh.faces), Material("plain", linear_rgba(colour)))
 
 
-def _nested(meshes: Sequence[TriangleMesh]) -> list[TriangleMesh]:
+def _nested(meshes: Sequence[TriangleMesh], normals: Sequence[np.ndarray]) -> list[TriangleMesh]:
     """Each mesh a hair's breadth within where the one before it would be, so that shared surfaces do not flicker."""
     reach = max(float(np.ptp(mesh.vertices, axis=0).max()) for mesh in meshes)
     nested = []
-    for place, mesh in enumerate(meshes):
-        normals = np.zeros(mesh.vertices.shape)
-        normals[mesh.faces.reshape(-1)] = corner_normals(mesh).reshape(-1, 3)
-        nested.append(replace(mesh, vertices=mesh.vertices - _HAIR * reach * place * normals, look=None, source=None))
+    for place, (mesh, at_corners) in enumerate(zip(meshes, normals, strict=True)):
+        inward = np.zeros(mesh.vertices.shape)
+        inward[mesh.faces.reshape(-1)] = at_corners.reshape(-1, 3)
+        nested.append(replace(mesh, vertices=mesh.vertices - _HAIR * reach * place * inward, look=None, source=None))
     return nested
 
 
@@ -217,17 +218,17 @@ def _hemisphere(normals: Float[np.ndarray, "Q 3"], count: int, turns: Float[np.n
     """`count` directions about each normal, cosine-weighted, the pattern turned by `turns`."""
     # An orthonormal frame without branches (Duff et al. 2017, "Building an orthonormal basis, revisited").
     x, y, z = normals.T
-    sign = np.where(z >= 0, 1.0, -1.0)
+    sign = np.where(z >= 0, np.float32(1), np.float32(-1))
     a = -1 / (sign + z)
     b = x * y * a
     first = np.stack([1 + sign * x * x * a, sign * b, -sign * x], axis=1)
     second = np.stack([b, sign + y * y * a, -y], axis=1)
     directions = []
     for place in range(count):
-        radius = np.sqrt((place + 0.5) / count)
-        angle = (place * _GOLDEN_ANGLE + turns)[:, None]
+        radius = float(np.sqrt((place + 0.5) / count))
+        angle = (np.float32(place * _GOLDEN_ANGLE) + turns)[:, None]
         flat = radius * (np.cos(angle) * first + np.sin(angle) * second)
-        directions.append(flat + np.sqrt(1 - radius**2) * normals)
+        directions.append(flat + float(np.sqrt(1 - radius**2)) * normals)
     return directions
 
 
@@ -248,7 +249,8 @@ def _edges(hits: _Hits, size: int) -> Bool[np.ndarray, " Q"]:
         first[axis], second[axis] = slice(None, -1), slice(1, None)
         one, other = tuple(first), tuple(second)
         turned = _dot(normals[one], normals[other]) < 0.9
-        painted = np.abs(paint[one] - paint[other]).max(axis=-1) > _UNLIKE
+        unlike = np.abs(paint[one] - paint[other]) > _UNLIKE
+        painted = unlike[..., 0] | unlike[..., 1] | unlike[..., 2]
         differs = (part[one] != part[other]) | ((turned | painted) & (part[one] >= 0))
         edge[one] |= differs
         edge[other] |= differs
@@ -259,17 +261,20 @@ def _smoothed(light: Float[np.ndarray, " Q"], hits: _Hits, size: int) -> Float[n
     """The light averaged over the neighbourhood, as far as that is the same part and faces the same way."""
     part, normals = hits.part.reshape(size, size), hits.normals.reshape(size, size, 3)
     light = light.reshape(size, size)
-    total, weight = np.zeros_like(light), np.zeros_like(light)
-    for down in range(-2, 3):
-        for across in range(-2, 3):
-            shift = (down, across)
-            alike = (np.roll(part, shift, (0, 1)) == part) & (part >= 0)
-            alike &= _dot(np.roll(normals, shift, (0, 1)), normals) > 0.9
-            total += alike * np.roll(light, shift, (0, 1))
-            weight += alike
+    weight = (part >= 0).astype(np.float32)
+    total = light * weight
+    # Being alike is mutual: each pair of pixels is looked at once and counts for both.
+    for down, across in ((0, 1), (0, 2), *((down, across) for down in (1, 2) for across in range(-2, 3))):
+        rows = slice(down, None), slice(None, size - down)
+        columns = slice(max(across, 0), size + min(across, 0)), slice(max(-across, 0), size - max(across, 0))
+        here, there = (rows[0], columns[0]), (rows[1], columns[1])
+        alike = (part[here] == part[there]) & (part[here] >= 0) & (_dot(normals[here], normals[there]) > 0.9)
+        for one, other in ((here, there), (there, here)):
+            total[one] += alike * light[other]
+            weight[one] += alike
     return (total / np.maximum(weight, 1)).reshape(-1)
 
 
 def _dot(a: Float[np.ndarray, "*shape 3"], b: Float[np.ndarray, "*other 3"]) -> Float[np.ndarray, "*shape"]:
-    product: np.ndarray = np.einsum("...i,...i->...", a, b)
+    product: np.ndarray = a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2]  # einsum is slower
     return product
