@@ -70,7 +70,7 @@ def fit_parts(
     lies in. What no part has becomes further parts, where it is large and there is room, and otherwise goes to the
     part that it touches most.
 
-    Where a picture shows which part is where, a piece is what it shows, before all else.
+    Where edges count and a picture shows which part is where, a piece is what it shows, before all else.
     """
     solid = given_solid(given, fitting.grid)
     if solid is None:
@@ -98,7 +98,7 @@ def cut_solid(
     parts = [part if share >= ELSEWHERE else TriangleMesh.empty() for part, share in both]
     tree = PlaneTree(solid.body) if fitting.at_edges else PlaneTree(solid.body, most=0)
     lattice = Lattice.around(solid.body)
-    seen = None if picture is None else pixels_seen(tree.pieces, picture, parts=len(parts))
+    seen = None if picture is None or not fitting.at_edges else pixels_seen(tree.pieces, picture, parts=len(parts))
     shared = _shared_out(Pieces.of(tree.pieces, parts), fitting, sure=sure, seen=seen)
     leaves = _leaves(shared, parts, lattice)
     fields = owner_fields(tree.roots, leaves, len(parts) + len(shared.remainder), lattice)
