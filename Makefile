@@ -1,7 +1,7 @@
 # The same commands everywhere: on a laptop and in CI.
 BIN := .venv/bin
 
-.PHONY: install demo overview test check check-page vendor browser wheels test-lowest lock meshopt bench clean
+.PHONY: install demo overview test check check-page vendor browser wheels test-lowest lock lock-image meshopt bench clean
 
 install: .venv/installed
 
@@ -55,6 +55,10 @@ lock: install
 		--universal --python-version 3.11 --no-annotate --no-header -o requirements.lock.tmp
 	grep -vE '^(nvidia|cuda|triton)[-a-z0-9]*=' requirements.lock.tmp > requirements.lock
 	rm requirements.lock.tmp
+
+# What the container images install beside torch, with hashes; asks the package index, downloads no package.
+lock-image: install
+	$(BIN)/python scripts/lock_image.py
 
 # The WebAssembly of apg_core/meshopt anew, out of meshoptimizer's npm package; needs npm and node.
 MESHOPTIMIZER := 1.3.0

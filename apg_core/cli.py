@@ -101,6 +101,11 @@ def _add_preset_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... [cuda where there is one]")
     add_precision_flag(parser)
+    parser.add_argument(
+        *spellings("low_memory"),
+        action=argparse.BooleanOptionalAction,
+        help="one network at a time on the GPU [where its free memory says so]",
+    )
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="folder of fetched weights")
 
 
@@ -109,7 +114,11 @@ def _generate(options: argparse.Namespace) -> int:
 
     chosen = chosen_options(options, os.environ)
     pipeline = load_pipeline(
-        options.preset, options.device, checkpoints=options.checkpoints, precision=options.precision
+        options.preset,
+        options.device,
+        checkpoints=options.checkpoints,
+        precision=options.precision,
+        low_memory=options.low_memory,
     )
     if pipeline.preset.random_seed is not None:
         print(f"apg: the weights of preset {pipeline.preset.name} are random: shapes mean nothing", file=sys.stderr)
@@ -143,13 +152,19 @@ def _add_edit(commands: Subparsers, *, preset: str) -> None:
 
 def _edit(options: argparse.Namespace) -> int:
     from apg_core.pipeline.keeping import read_kept
-    from apg_core.pipeline.local import load_pipeline
     from apg_core.pipeline.local_edit import edit
+    from apg_core.pipeline.local_stages import load_at_first_use
 
     chosen = chosen_options(options, os.environ).model_dump(mode="json", exclude_unset=True)
     change = edit_of(options, chosen)
     preset = options.preset or read_kept(options.folder)[1].record.preset
-    pipeline = load_pipeline(preset, options.device, checkpoints=options.checkpoints, precision=options.precision)
+    pipeline = load_at_first_use(
+        preset,
+        options.device,
+        checkpoints=options.checkpoints,
+        precision=options.precision,
+        low_memory=options.low_memory,
+    )
     inputs = {name: path for name in INPUTS if (path := getattr(options, name)) is not None}
     output = options.folder if options.in_place else options.output_path
     made = edit(pipeline, options.folder, change, output_dir=output, inputs=inputs)
@@ -171,12 +186,11 @@ def _add_mask(commands: Subparsers) -> None:
 def _mask(options: argparse.Namespace) -> int:
     from apg_core.output import OutputFolder
     from apg_core.protocol.mask import MaskOptions
-    from apg_core.sandbox.suggestion import labels_of, mask_png, suggest_mask
+    from apg_core.sandbox.suggestion import suggest_mask, suggestion_png
 
     wanted = MaskOptions(regions=options.regions, remove_background=options.remove_background)
     suggestion = suggest_mask(options.image, wanted)
-    content = mask_png(labels_of(suggestion), (suggestion.width, suggestion.height))
-    path = OutputFolder(options.output.parent).write(options.output.name, content)
+    path = OutputFolder(options.output.parent).write(options.output.name, suggestion_png(suggestion))
     print(f"{suggestion.regions} regions in {path}")
     return OK
 

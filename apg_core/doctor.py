@@ -11,11 +11,14 @@ import torch
 
 from apg_core.errors import WeightsMissingError
 from apg_core.pipeline.loading import weight_doubt
+from apg_core.pipeline.memory import GB, fit
 from apg_core.presets import Preset, list_presets
 from apg_core.presets.weights import find_weights, weight_places
 from apg_core.protocol.options import GenerationOptions
 
 GIB = 2**30
+CARDS_GB = (8, 12, 24, 80)
+LARGE_WIDTH = 1024  # of denoisers that want a GPU
 OPTIONAL = {
     "diso": "iso-surfaces on the GPU",
     "ray": "the service and batch jobs",
@@ -39,7 +42,15 @@ def findings(checkpoints: Path) -> Iterator[str]:
         yield f"{module}: {'there' if there else 'not installed'} ({purpose})"
     for preset in list_presets():
         yield f"preset {preset.name}: {_weights(preset, checkpoints)}"
+    for preset in list_presets():
+        if preset.dit.width >= LARGE_WIDTH:
+            yield f"preset {preset.name} on GPUs (computed, not measured): {_fits(preset)}"
     yield f"autopartgen-ray {importlib.metadata.version('autopartgen-ray')}"
+
+
+def _fits(preset: Preset) -> str:
+    words = {"whole": "yes", "low_memory": "one network at a time (--low_memory)", "none": "no"}
+    return ", ".join(f"{size} GB {words[fit(preset, size * GB)]}" for size in CARDS_GB)
 
 
 def preset_findings(preset: Preset, checkpoints: Path) -> Iterator[str]:

@@ -15,6 +15,7 @@ ApgError
 │   ├── WeightsMismatchError a weight file that is not this model's
 │   └── BackendMissingError  an optional package or device that was asked for
 ├── SamplingError            the network's numbers went out of range
+├── DeviceMemoryError        the device is too small even for the least that can be done at once
 ├── OutputError              a result that could not be written
 └── SandboxError             the process that decodes untrusted files did not start
 """
@@ -122,6 +123,12 @@ class SamplingError(ApgError):
     """The network's output is not finite."""
 
     code = "sampling"
+
+
+class DeviceMemoryError(ApgError):
+    """The device has no room even for the least that can be computed at once."""
+
+    code = "out_of_memory"
 
 
 class OutputError(ApgError):

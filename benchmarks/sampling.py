@@ -7,6 +7,7 @@ from functools import partial
 
 import torch
 
+from apg_core.diffusion.company import Company
 from apg_core.diffusion.guidance import GuidedInput, part_rows
 from apg_core.diffusion.schedule import Schedule
 from apg_core.diffusion.trajectories import Trajectory, run
@@ -49,7 +50,7 @@ def rows() -> list[Row]:
 def _ours(denoiser: PartDit, images: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
     scales = GuidanceScales(0, 2)
     guided = GuidedInput(images[:1], torch.cat([torch.zeros_like(given), given]), part_rows(scales))
-    return run(denoiser, Trajectory(denoiser, guided, schedule=Schedule(), steps=STEPS, seed=0))
+    return run(Company(denoiser), Trajectory(denoiser, guided, schedule=Schedule(), steps=STEPS, seed=0))
 
 
 @torch.inference_mode()

@@ -59,8 +59,8 @@ class Measured:
 
 
 @contextmanager
-def running_service(preset: str) -> Iterator[tuple[str, psutil.Process]]:
-    """Address and main process of a service that runs while this is open."""
+def running_service(preset: str) -> Iterator[tuple[str, psutil.Process, Path]]:
+    """Address, main process and stores' folder of a service that runs while this is open."""
     with tempfile.TemporaryDirectory(prefix="apg", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -76,7 +76,7 @@ def running_service(preset: str) -> Iterator[tuple[str, psutil.Process]]:
             process = psutil.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
         try:
             _await_ready(f"http://127.0.0.1:{port}", process, folder / "log")
-            yield f"http://127.0.0.1:{port}", process
+            yield f"http://127.0.0.1:{port}", process, folder / "state"
         finally:
             with suppress(psutil.NoSuchProcess):
                 family = [process, *process.children(recursive=True)]
@@ -88,7 +88,7 @@ def running_service(preset: str) -> Iterator[tuple[str, psutil.Process]]:
 
 def measure(preset: str) -> Measured:
     """Measure everything against a fresh service."""
-    with running_service(preset) as (url, process), AutoPartGenClient(url) as client:
+    with running_service(preset) as (url, process, _), AutoPartGenClient(url) as client:
         _run(client, SHARED, seed=0)  # whatever is done once is done now
         alone = [_timed(partial(_run, client, SHARED, seed=seed)) for seed in range(max(TOGETHER))]
         together = {count: _timed(partial(_run_together, url, count)) for count in TOGETHER}
@@ -97,10 +97,10 @@ def measure(preset: str) -> Measured:
         submit, status = _overhead(url, client)
         for seed in range(MEMORY_WARM):
             _run(client, QUICK, seed=seed)
-        memory_warm = _memory(process)
+        memory_warm = memory_of(process)
         for seed in range(MEMORY_WARM, MEMORY_JOBS):
             _run(client, QUICK, seed=seed)
-        return Measured(submit, status, alone, together, first_part, step, cancel, memory_warm, _memory(process))
+        return Measured(submit, status, alone, together, first_part, step, cancel, memory_warm, memory_of(process))
 
 
 def main() -> int:
@@ -195,7 +195,7 @@ def _overhead(url: str, client: AutoPartGenClient) -> tuple[list[float], list[fl
     return submit, status
 
 
-def _memory(process: psutil.Process) -> dict[str, int]:
+def memory_of(process: psutil.Process) -> dict[str, int]:
     """Private memory of each deployment's replicas; what they share, they do not each hold."""
     total: dict[str, int] = {}
     for one in process.children(recursive=True):

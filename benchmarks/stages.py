@@ -165,7 +165,7 @@ def _step_times(pipeline: Pipeline, request: LatentRequest) -> tuple[float, floa
     sampler = pipeline.stages.sampler
     rows, seconds = [], []
     for count in (FEW, MANY):
-        batch = TrajectoryBatch(sampler.denoiser)
+        batch = TrajectoryBatch(sampler.company)
         trajectories = [sampler.trajectory(request) for _ in range(count)]
         for trajectory in trajectories:
             batch.join(trajectory)

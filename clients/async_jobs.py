@@ -7,8 +7,9 @@ from typing import Protocol, TypeAlias, Unpack
 
 from apg_core.protocol.edit import Edit
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus
+from apg_core.protocol.mask import MaskOptions, MaskSuggestion
 from clients.errors import WaitTimeoutError
-from clients.files import wanted, write_artifact
+from clients.files import FileSource, wanted, write_artifact
 from clients.submission import Inputs
 
 OnEvent: TypeAlias = Callable[[Event], None]
@@ -23,6 +24,14 @@ class AsyncJobs(Protocol):
 
     async def edit(self, job: Job | str, change: Edit, *, idempotency_key: str | None = None) -> Job:
         """Queue a job that changes what another has made, which stays as it is."""
+        ...
+
+    async def suggest_mask(self, image: FileSource, options: MaskOptions | None = None) -> MaskSuggestion:
+        """Regions of the object in an image, for every number of regions at once; nothing is queued or kept."""
+        ...
+
+    async def suggest_mask_png(self, image: FileSource, options: MaskOptions | None = None) -> bytes:
+        """The same as an indexed PNG, as `submit` takes it for a mask."""
         ...
 
     async def get(self, job_id: str) -> Job:

@@ -38,6 +38,7 @@ def add_commands(commands: Subparsers) -> None:
     """Add the commands of this module to `apg`."""
     submit = _command(commands, "submit", "send a job to a service", _submit)
     _add_inputs(submit)
+    submit.add_argument("--preset", help="one of the service's presets; left out, its first")
     submit.add_argument("--output_path", "--output-path", type=Path, help="wait for it, and fetch its files here")
     edit = _command(commands, "edit-job", "change what a job has made, by a new job", _edit)
     edit.add_argument("job", help="the job's id")
@@ -78,7 +79,7 @@ def _submit(args: argparse.Namespace) -> int:
         if path is not None and not path.is_file():
             raise InputError(f"there is no file {path}", field=name)
     with _client(args) as client:
-        job = client.submit(**inputs, options=options)
+        job = client.submit(**inputs, options=options, preset=args.preset)
         print(job.id, flush=True)
         if args.output_path is None:
             return OK

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 from apg_core.errors import ApgError
 from apg_core.protocol.edit import Edit
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus
+from apg_core.protocol.mask import MaskOptions, MaskSuggestion
 from clients.async_jobs import AsyncJobs
-from clients.submission import EditSubmission, Inputs, Submission
+from clients.files import FileSource
+from clients.submission import EditSubmission, Inputs, MaskRequest, Submission
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
@@ -26,12 +28,23 @@ class HandleClient(AsyncJobs):
     async def submit(self, **given: Unpack[Inputs]) -> Job:
         """Queue a job for an image, a mesh, or both, with an indexed part mask of the image if there is one."""
         new = Submission.of(**given)
-        return cast(Job, await self._ingress.submit_job.remote(new.files, new.options, self._owner, new.key))
+        sent = self._ingress.submit_job.remote(new.files, new.options, self._owner, new.key, new.preset)
+        return cast(Job, await sent)
 
     async def edit(self, job: Job | str, change: Edit, *, idempotency_key: str | None = None) -> Job:
         """Queue a job that changes what another has made."""
         new = EditSubmission.of(job, change, idempotency_key)
         return cast(Job, await self._ingress.edit_job.remote(new.job_id, new.values, self._owner, new.key))
+
+    async def suggest_mask(self, image: FileSource, options: MaskOptions | None = None) -> MaskSuggestion:
+        """Regions of the object in an image, for every number of regions at once; nothing is queued or kept."""
+        new = MaskRequest.of(image, options)
+        return cast(MaskSuggestion, await self._ingress.suggest_mask.remote(new.files, new.options, self._owner))
+
+    async def suggest_mask_png(self, image: FileSource, options: MaskOptions | None = None) -> bytes:
+        """The same as an indexed PNG, as `submit` takes it for a mask."""
+        new = MaskRequest.of(image, options)
+        return cast(bytes, await self._ingress.suggest_mask_png.remote(new.files, new.options, self._owner))
 
     async def get(self, job_id: str) -> Job:
         """The job as it is now."""

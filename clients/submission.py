@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from apg_core.protocol.edit import Edit, edit_values
 from apg_core.protocol.job import Job
+from apg_core.protocol.mask import MaskOptions
 from apg_core.protocol.options import GenerationOptions
 from clients.files import FileSource, read_source
 
@@ -26,6 +27,8 @@ class Inputs(TypedDict, total=False):
     """An indexed part mask of the image; 0 is background."""
     options: Options | None
     """Generation options; where one is not given, the preset's default counts."""
+    preset: str | None
+    """One of the service's presets; None is its first."""
     idempotency_key: str | None
     """Your name for this submission: the same name and inputs give the same job. None makes a new job."""
 
@@ -37,6 +40,7 @@ class Submission:
     files: dict[str, tuple[str, bytes]]
     """File name and content of each input."""
     options: dict[str, JsonValue]
+    preset: str | None
     key: str
     """Sent with every try, so that trying again makes no second job."""
 
@@ -48,6 +52,7 @@ class Submission:
         mesh: FileSource | None = None,
         mask: FileSource | None = None,
         options: Options | None = None,
+        preset: str | None = None,
         idempotency_key: str | None = None,
     ) -> "Submission":
         """The submission of these `Inputs`, their files read."""
@@ -55,6 +60,7 @@ class Submission:
         return cls(
             files={name: read_source(name, source) for name, source in given.items() if source is not None},
             options=_plain(options),
+            preset=preset,
             key=idempotency_key or uuid4().hex,
         )
 
@@ -73,6 +79,20 @@ class EditSubmission:
         """This edit of a job, or of the job with this id."""
         job_id = job if isinstance(job, str) else job.id
         return cls(job_id=job_id, values=edit_values(change), key=idempotency_key or uuid4().hex)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskRequest:
+    """A request for a mask suggestion as it is sent."""
+
+    files: dict[str, tuple[str, bytes]]
+    options: dict[str, JsonValue]
+
+    @classmethod
+    def of(cls, image: FileSource, options: MaskOptions | None) -> "MaskRequest":
+        """For this image, which is read."""
+        values = {} if options is None else options.model_dump(mode="json", exclude_unset=True)
+        return cls(files={"image": read_source("image", image)}, options=values)
 
 
 def _plain(options: Options | None) -> dict[str, JsonValue]:

@@ -23,7 +23,7 @@ from apg_core.errors import ApgError, InputError, PromptError, SetupError, Weigh
 from apg_core.flags import add_option_flags, add_precision_flag, chosen_options
 from apg_core.inputs import InputLimits
 from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
-from apg_core.presets.weights import find_weights, sha256_of
+from apg_core.presets.weights import CHECKPOINTS, find_weights, sha256_of
 from apg_core.protocol.options import GenerationOptions
 from cluster.items import Item, find_items
 from cluster.plan import plan
@@ -35,13 +35,14 @@ from deployments.commands import RAY_ENVIRONMENT
 
 OK, COULD_NOT_RUN, SOME_FAILED = 0, 1, 3
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what `ray job submit` sets for the program that it runs
+IMAGE_WEIGHTS = Path("/weights")  # where the images of cluster/Dockerfile have them
 LIMITS = InputLimits()
 FILES_AT_ONCE = 16
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one batch."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(name)s: %(message)s")
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # from now on, what is done is to be recorded
     try:
@@ -70,7 +71,7 @@ def _run(options: argparse.Namespace) -> int:
         chosen_options(options, os.environ),
         output=output,
         preset=load_preset(options.preset),
-        checkpoints=Path(options.checkpoints).absolute(),
+        checkpoints=_checkpoints(options),
     )
     outcomes = [*sorted_items.done, *sorted_items.refused]
     with BatchProgress(total=len(sorted_items), skipped=len(sorted_items.done)) as progress:
@@ -154,17 +155,17 @@ def _generated(works: Sequence[Work], options: argparse.Namespace, output: Place
     from ray.exceptions import RayError
 
     from cluster.flow import Flow
+    from cluster.machines import gpus_of, let_go, machines, machines_with
     from cluster.models import Models
     from cluster.reading import ReadLimits
 
     try:
         ray.init(address=address or "local", include_dashboard=None if address else False)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # in place of Ray's: what is done is to be recorded
-        nodes: list[dict[str, dict[str, float]]] = ray.nodes()  # type: ignore[no-untyped-call]
-        machines = [node["Resources"] for node in nodes if node["Alive"]]
+        found = machines_with(options.gpus, seconds=options.gpu_wait) if options.gpus else machines()
         sizes = plan(
-            [machine.get("CPU", 0) for machine in machines],
-            gpus=0 if options.device == "cpu" else sum(machine.get("GPU", 0) for machine in machines),
+            [machine.get("CPU", 0) for machine in found],
+            gpus=0 if options.device == "cpu" else gpus_of(found),
             generators_per_gpu=options.generators_per_gpu,
             in_flight=options.in_flight,
             mesh_workers=options.mesh_workers,
@@ -172,14 +173,17 @@ def _generated(works: Sequence[Work], options: argparse.Namespace, output: Place
         models = Models(
             preset=options.preset,
             device=options.device,
-            checkpoints=Path(options.checkpoints).absolute(),
+            checkpoints=_checkpoints(options),
             precision=options.precision,
+            exact=True if options.exact else None,
         )
         limits = ReadLimits(inputs=LIMITS)
         yield from Flow(models=models, limits=limits, plan=sizes, output=output).outcomes(works)
     except RayError as error:
         raise SetupError(f"Ray gave up: {error}") from error
     finally:
+        if options.gpus and ray.is_initialized():
+            let_go()
         ray.shutdown()
 
 
@@ -190,27 +194,53 @@ def _count(text: str) -> int:
     return value
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _checkpoints(options: argparse.Namespace) -> Path:
+    """The folder that is named, or the usual one; a submitted job's own folder is a copy that has no weights."""
+    if options.checkpoints is None:
+        return IMAGE_WEIGHTS if JOB_VARIABLE in os.environ else CHECKPOINTS.absolute()
+    folder = Path(options.checkpoints)
+    if JOB_VARIABLE in os.environ and not folder.is_absolute():
+        raise PromptError(
+            f"--checkpoints is the relative path {folder}, and a submitted job runs in a copy of the working "
+            "directory; give an absolute path that every machine has"
+        )
+    return folder.absolute()
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(
         prog="python -m cluster.batch", description="Generate the parts of many objects; run again to go on."
     )
-    parser.add_argument("input", metavar="INPUT", help="a folder or a manifest (.jsonl, .parquet); a path or a URI")
-    parser.add_argument("output", metavar="OUTPUT", help="a folder for the results; a path or a URI")
-    parser.add_argument(
+    flags.add_argument("input", metavar="INPUT", help="a folder or a manifest (.jsonl, .parquet); a path or a URI")
+    flags.add_argument("output", metavar="OUTPUT", help="a folder for the results; a path or a URI")
+    flags.add_argument(
         "--preset", "--config", default=DEFAULT_PRESET, help=f"a preset, or a config file [{DEFAULT_PRESET}]"
     )
-    parser.add_argument("--device", choices=["cpu", "cuda"], help="[cuda where the cluster has it]")
-    add_precision_flag(parser)
-    parser.add_argument("--checkpoints", default="checkpoints", help="folder of fetched weights, on every machine")
-    parser.add_argument("--verbose", action="store_true", help="log what happens")
-    sizes = parser.add_argument_group("sizes", "what is left out is computed from the cluster's CPUs and GPUs")
+    flags.add_argument("--device", choices=["cpu", "cuda"], help="[cuda where the cluster has it]")
+    add_precision_flag(flags)
+    flags.add_argument(
+        "--checkpoints",
+        help=f"folder of fetched weights, on every machine [{CHECKPOINTS}; of a submitted job {IMAGE_WEIGHTS}]",
+    )
+    flags.add_argument(
+        "--exact", action="store_true", help="no object changes a bit of another: on a GPU, too, where it is slower"
+    )
+    flags.add_argument("--verbose", action="store_true", help="log what happens")
+    sizes = flags.add_argument_group("sizes", "what is left out is computed from the cluster's CPUs and GPUs")
     sizes.add_argument("--in-flight", type=_count, metavar="N", help="objects at once on one generator")
     sizes.add_argument(
         "--generators-per-gpu", type=_count, metavar="N", default=1, help="generators that share a GPU [1]"
     )
+    sizes.add_argument(
+        "--gpus",
+        type=_count,
+        metavar="N",
+        help="ask the cluster for this many, and wait for them [those that are there]",
+    )
+    sizes.add_argument("--gpu-wait", type=float, metavar="S", default=900, help="seconds to wait for them [900]")
     sizes.add_argument("--mesh-workers", type=_count, metavar="N", help="processes for one generator's geometry")
-    add_option_flags(parser, preset=DEFAULT_PRESET)
-    return parser
+    add_option_flags(flags, preset=DEFAULT_PRESET)
+    return flags
 
 
 if __name__ == "__main__":

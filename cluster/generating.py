@@ -111,7 +111,7 @@ class GenerateParts(RowStage):
         self._room = Room(plan.in_flight)
         diso_here = loader.device.type == "cuda" and importlib.util.find_spec("diso") is not None
         self._stages = SharedStages(
-            sampler=SharedSampler(loader.part_sampler(), max_rows=ROWS_EACH * plan.in_flight),
+            sampler=SharedSampler(loader.part_sampler(exact=models.exact), max_rows=ROWS_EACH * plan.in_flight),
             codec=ShapeCodec(loader.vae()),
             codec_thread=ThreadPoolExecutor(1, thread_name_prefix="codec"),
             meshes=MeshPool(self._preset.surface, workers=plan.mesh_workers, cpus_each=plan.cpus_each),

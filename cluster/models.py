@@ -16,6 +16,8 @@ class Models:
     device: str | None = None
     checkpoints: Path
     precision: PrecisionChoice = "auto"
+    exact: bool | None = None
+    """Whether objects that share steps change no bit of each other; None: on a CPU."""
 
     def loader(self) -> ModelLoader:
         """A loader of the preset's networks on this process's device."""

@@ -1,6 +1,7 @@
-"""Makes `rayservice.yaml` of its template and of `serve_config.gpu.yaml`, so that the application has one config.
+"""Makes `rayservice.yaml` of its template and of `serve_config.gpu.yaml`, so that the application has one config, and
+`rayjob.yaml`, a batch on the same machines.
 
-python -m cluster.rayservice            writes cluster/rayservice.yaml
+python -m cluster.rayservice            writes both
 """
 
 from collections.abc import Mapping
@@ -11,10 +12,10 @@ import yaml
 HERE = Path(__file__).parent
 TEMPLATE = HERE / "rayservice.template.yaml"
 RESULT = HERE / "rayservice.yaml"
+JOB = HERE / "rayjob.yaml"
 APPLICATION = HERE.parent / "serve_config.gpu.yaml"
-HEADING = (
-    "# Made by `python -m cluster.rayservice` from rayservice.template.yaml and serve_config.gpu.yaml; do not edit.\n"
-)
+HEADING = "# Made by `python -m cluster.rayservice` from rayservice.template.yaml{}; do not edit.\n"
+OF_A_SERVICE = ("gcsFaultToleranceOptions",)  # what a cluster that lives as long as one job does without
 
 
 class _Dumper(yaml.SafeDumper):
@@ -55,10 +56,27 @@ def _sized(deployment: Mapping[str, object], sizes: Mapping[str, Mapping[str, ob
 
 def render() -> str:
     """The text of `rayservice.yaml`."""
-    service, settings = yaml.safe_load_all(TEMPLATE.read_text(encoding="utf-8"))
+    service, _, settings = yaml.safe_load_all(TEMPLATE.read_text(encoding="utf-8"))
     config = cluster_config(yaml.safe_load(APPLICATION.read_text(encoding="utf-8")), settings)
     service["spec"]["serveConfigV2"] = _dumped(config)
-    return HEADING + _dumped(service)
+    return HEADING.format(" and serve_config.gpu.yaml") + _dumped(service)
+
+
+def render_job() -> str:
+    """The text of `rayjob.yaml`: the service's machines, without the keys of its callers."""
+    service, job, _ = yaml.safe_load_all(TEMPLATE.read_text(encoding="utf-8"))
+    cluster = {key: of for key, of in service["spec"]["rayClusterConfig"].items() if key not in OF_A_SERVICE}
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        pod = group["template"]["spec"]
+        pod["volumes"] = _without_keys(pod["volumes"])
+        for container in pod["containers"]:
+            container["volumeMounts"] = _without_keys(container["volumeMounts"])
+    job["spec"]["rayClusterSpec"] = cluster
+    return HEADING.format("") + _dumped(job)
+
+
+def _without_keys(named: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [one for one in named if one["name"] != "keys"]
 
 
 def _merged(under: Mapping[str, object], over: Mapping[str, object]) -> dict[str, object]:
@@ -76,3 +94,4 @@ def _dumped(value: object) -> str:
 
 if __name__ == "__main__":
     RESULT.write_text(render(), encoding="utf-8")
+    JOB.write_text(render_job(), encoding="utf-8")

@@ -31,7 +31,7 @@ from apg_core.sandbox.messages import Decoded, DecodeRequest
 from deployments.errors import ExpiredError, JobNotEndedError, JobNotFoundError, StoreError
 from deployments.limits import ServiceLimits
 from deployments.running.checkpoint import EARLIER, PROMPT
-from deployments.running.parents import earlier_of, record_in
+from deployments.running.parents import earlier_of, half_done, record_in
 from deployments.stores.artifacts import ArtifactStore
 from deployments.stores.jobs.feed import EventFeed
 from deployments.stores.jobs.records import IdempotencyKey, JobRecord, NewJob, StoredArtifact
@@ -60,6 +60,7 @@ class Desk:
     """
 
     preset: Preset
+    """What jobs are generated with that name none."""
     limits: ServiceLimits
     jobs: JobStore
     artifacts: ArtifactStore
@@ -67,6 +68,13 @@ class Desk:
     decoder: Decoder
     backend_lack: Callable[[str], Awaitable[str | None]]
     """What keeps an iso-surface backend from running where surfaces are extracted; None where it can run."""
+    more_presets: tuple[Preset, ...] = ()
+    """Further ones that jobs may name."""
+
+    @property
+    def presets(self) -> tuple[Preset, ...]:
+        """All that jobs may name."""
+        return (self.preset, *self.more_presets)
 
     async def submit(self, upload: Upload, *, owner: str, key: str | None, request_id: str) -> Receipt:
         """Decode what was uploaded, and queue a job for it; a `key` that was used before gives its job again.
@@ -76,7 +84,8 @@ class Desk:
             IdempotencyError: the key came before with another upload.
             UnavailableError, TooManyJobsError: not now.
         """
-        options = self.preset.complete(GenerationOptions.model_validate(upload.options))
+        preset = self._preset_named(upload.preset)
+        options = preset.complete(GenerationOptions.model_validate(upload.options))
         self.limits.check_options(options)
         await self._check_installed(options)
         idempotency = None if key is None else IdempotencyKey(key=key, body_sha256=upload.sha256)
@@ -91,6 +100,7 @@ class Desk:
             id=job_id,
             owner=owner,
             mode=decoded.mode,
+            preset=preset.name,
             seed=options.seed,
             options=options.model_dump(mode="json"),
             inputs={field: InputEntry(name=file.name, sha256=file.sha256) for field, file in upload.files.items()},
@@ -219,7 +229,8 @@ class Desk:
         if not parent.status.is_terminal:
             raise JobNotEndedError(f"this job is {parent.status}; edit it when it has ended, or cancel it first")
         job_id = uuid4().hex
-        kept = earlier_of(parent, self.jobs, self.artifacts, preset=self.preset.name)
+        preset = next((one for one in self.more_presets if one.name == parent.preset), self.preset)
+        kept = earlier_of(parent, self.jobs, self.artifacts, preset=preset.name)
         if isinstance(kept, StoredArtifact):
             record, state = record_in(kept, self.artifacts), replace(kept, name=EARLIER)
         else:
@@ -228,12 +239,15 @@ class Desk:
         self.limits.check_options(plan.options)
         if isinstance(kept, Earlier):
             state = self.artifacts.put(job_id, 0, EARLIER, kept.pack())
-        stay = {PurePath(facts.file).stem for facts in plan.kept}
+        stay = {PurePath(facts.file).stem for facts in plan.kept} - {
+            PurePath(name).stem for name in half_done(parent, self.jobs)
+        }
         shared = [one for one in parent.artifacts if one.name == PROMPT or PurePath(one.name).stem in stay]
         return NewJob(
             id=job_id,
             owner=parent.owner,
             mode=parent.mode,
+            preset=preset.name,
             seed=plan.options.seed,
             options=plan.options.model_dump(mode="json"),
             inputs=parent.inputs,
@@ -244,6 +258,15 @@ class Desk:
             parent=parent.id,
             edit=edit_values(edit),
         )
+
+    def _preset_named(self, name: str | None) -> Preset:
+        if name is None:
+            return self.preset
+        for preset in self.presets:
+            if preset.name == name:
+                return preset
+        known = ", ".join(preset.name for preset in self.presets)
+        raise OptionError(f"preset: this service runs {known}, not {name!r}", field="preset")
 
     def _record(self, job_id: str, owner: str) -> JobRecord:
         return self.jobs.get(_checked(job_id), owner)

@@ -25,8 +25,11 @@ class ModelSettings(_Settings):
     """Folder of fetched weights."""
     threads: Count | None = None
     """Threads of one replica on the CPU; None is one fewer than the machine has, at least one."""
-    sampler_rows: Count = 48
-    """Network evaluations that may share one denoising step; bounds the sampler's memory."""
+    exact: bool | None = None
+    """Whether a job's parts are the same to the bit whatever jobs share its denoising steps; None: on the CPU."""
+    sampler_rows: Count | None = None
+    """Network evaluations that may share one denoising step; bounds the sampler's memory. None is as many as a GPU of
+    this size has room for, and 48 on a CPU."""
 
 
 class StoreSettings(_Settings):
@@ -77,6 +80,8 @@ class AppArgs(_Settings):
     stores: StoreSettings = StoreSettings()
     access: AccessSettings = AccessSettings()
     limits: ServiceLimits = ServiceLimits()
+    more_presets: tuple[str, ...] = ()
+    """Further presets that jobs may ask for, each run by an application of its own (`deployments.app:build_preset`)."""
     concurrent_jobs: Count = 16
     """Jobs that one orchestrator runs at a time."""
     decoder_processes: Count = 2

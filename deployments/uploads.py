@@ -36,12 +36,15 @@ class Upload:
     folder: Path
     files: dict[InputName, ReceivedFile]
     options: dict[str, JsonValue]
+    preset: str | None = None
+    """What it is to be generated with; None is the service's first."""
 
     @property
     def sha256(self) -> str:
-        """Hash of all that makes two submissions the same: the files' content and the options."""
+        """Hash of all that makes two submissions the same: the files' content, the options and the preset."""
         content = {field: file.sha256 for field, file in self.files.items()}
-        return hashlib.sha256(json.dumps([content, self.options], sort_keys=True).encode()).hexdigest()
+        said = [content, self.options] if self.preset is None else [content, self.options, self.preset]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 class UploadFolder:
@@ -61,7 +64,7 @@ class UploadFolder:
         """
         name = next((name for name in INPUTS if name == field), None)
         if name is None:
-            known = ", ".join((*INPUTS, "options"))
+            known = ", ".join((*INPUTS, "options", "preset"))
             raise InputError(f"unknown field {field!r}; known fields: {known}", field=field)
         if name in self._files:
             raise InputError(f"{field} is given twice", field=field)
@@ -88,9 +91,9 @@ class UploadFolder:
                 file.write(chunk)
         self._files[kind] = ReceivedFile(path, clean, digest.hexdigest())
 
-    def upload(self, options: dict[str, JsonValue]) -> Upload:
-        """All files that have come, with the submission's options."""
-        return Upload(self._path, dict(self._files), options)
+    def upload(self, options: dict[str, JsonValue], preset: str | None = None) -> Upload:
+        """All files that have come, with the submission's options and preset."""
+        return Upload(self._path, dict(self._files), options, preset)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ MANY_PARAMETERS = {
     "apg_core/pipeline/local.py:generate_from_image_and_mask": "the public call with the most inputs",
     "apg_core/pipeline/local.py:generate_parts": "the public call: every input, and what becomes of the results",
     "apg_core/pipeline/sampling.py:PartSampler.__init__": "the network, and what a preset says of its latents",
+    "deployments/http/jobs.py:list_jobs": "FastAPI fills each in from the request",
     "deployments/http/submissions.py:edit_job": "FastAPI fills each in from the request",
     "deployments/http/submissions.py:submit_job": "FastAPI fills each in from the request",
 }

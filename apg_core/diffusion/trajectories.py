@@ -1,20 +1,25 @@
 """Trajectories from noise to latents, and the batch in which many share each forward pass.
 
-A trajectory owns its solver state, its noise and its guidance, so it gives the same latent alone and in company;
-it joins and leaves a batch between steps.
+A trajectory owns its solver state, its noise and its guidance, so it gives the same latent alone and in company
+(`company` says how exactly); it joins and leaves a batch between steps.
 """
 
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from apg_core.diffusion.company import Company
 from apg_core.diffusion.guidance import GuidedInput
 from apg_core.diffusion.schedule import Schedule
-from apg_core.errors import SamplingError
+from apg_core.errors import ApgError, DeviceMemoryError, SamplingError
 from apg_core.models.part_dit import DitContext, PartDit
 from apg_core.shapes import Latents
+
+log = logging.getLogger(__name__)
 
 FORESEEN_TWICE = 2
 """Steps in a row that must foresee the end of the object before a trajectory is ended early."""
@@ -96,14 +101,10 @@ class Trajectory:
         """Move on by the guided mix of this trajectory's rows.
 
         Raises:
-            SamplingError: the network's output is not finite.
+            SamplingError: at the last step, the latent is not finite. (What once is not stays so, and to look at each
+                step would make a GPU wait.)
         """
         velocity = torch.einsum("r,rnc->nc", self.weights, velocities.float())[None]
-        if not torch.isfinite(velocity).all():
-            raise SamplingError(
-                f"the denoiser gave NaN or infinity at step {self.position + 1} of {self.steps}; "
-                "lower the guidance scales, or try fp32 weights"
-            )
         timestep = self._solver.timesteps[self.position]
         foreseen = self._solver.foreseen(velocity, timestep, self.noisy) if self._end_below is not None else None
         stepped = self._solver.step(velocity, timestep, self.latents, generator=self._step_noise)
@@ -111,6 +112,11 @@ class Trajectory:
         self.position += 1
         if foreseen is not None:
             self._look_ahead(foreseen)
+        if self.done and not torch.isfinite(self.latents).all():
+            raise SamplingError(
+                f"the denoiser gave NaN or infinity within {self.position} steps; "
+                "lower the guidance scales, or try fp32 weights"
+            )
 
     def _look_ahead(self, foreseen: Latents) -> None:
         """End here where this step and the one before it foresee nearly nothing; the latent is what they foresee."""
@@ -120,16 +126,44 @@ class Trajectory:
             self.latents = foreseen
 
 
+@dataclass(eq=False)
+class _Group:
+    """Trajectories that share a pass."""
+
+    members: list[Trajectory]
+    context: DitContext | None = None
+    """Theirs joined, once it was needed."""
+
+    @property
+    def rows(self) -> int:
+        return sum(member.rows for member in self.members)
+
+    def stepped(self, velocities: Sequence[Float[Tensor, "_ N C"]]) -> dict[Trajectory, ApgError | None]:
+        """Those that ended with this step, with their error if there was one."""
+        ended: dict[Trajectory, ApgError | None] = {}
+        for member, velocity in zip(self.members, velocities, strict=True):
+            try:
+                member.take_step(velocity)
+            except SamplingError as error:
+                ended[member] = error
+            else:
+                if member.done:
+                    ended[member] = None
+        return ended
+
+
 class TrajectoryBatch:
     """Trajectories that advance together; those of one shape share a forward pass.
 
-    The joined context is kept until the membership changes, so a step in company costs no copying.
+    The joined context is kept until the membership changes, so a step in company costs no copying. Where the device has
+    no room for all rows at once, fewer share a pass from then on, down to one.
     """
 
-    def __init__(self, denoiser: PartDit) -> None:
-        self._denoiser = denoiser
+    def __init__(self, company: Company) -> None:
+        self._company = company
+        self._rows_at_once: int | None = None
         self._members: list[Trajectory] = []
-        self._groups: list[tuple[list[Trajectory], DitContext]] | None = None
+        self._groups: list[_Group] | None = None
 
     @property
     def rows(self) -> int:
@@ -146,57 +180,82 @@ class TrajectoryBatch:
         self._members.remove(trajectory)
         self._groups = None
 
-    def step(self) -> dict[Trajectory, SamplingError | None]:
+    def step(self) -> dict[Trajectory, ApgError | None]:
         """One step for every member; those that ended leave, with the error that ended them if there was one."""
-        ended: dict[Trajectory, SamplingError | None] = {}
-        for members, context in self._grouped():
-            velocities = self._velocities(members, context)
-            for member, velocity in zip(members, velocities, strict=True):
-                try:
-                    member.take_step(velocity)
-                except SamplingError as error:
-                    ended[member] = error
-                else:
-                    if member.done:
-                        ended[member] = None
+        ended: dict[Trajectory, ApgError | None] = {}
+        groups = list(self._grouped())
+        while groups:
+            group = groups.pop(0)
+            velocities = self._tried(group)
+            if velocities is not None:
+                ended |= group.stepped(velocities)
+            elif self._fewer_rows(group):
+                groups = self._grouping([group, *groups])
+            else:
+                ended[group.members[0]] = _too_large(group.members[0])
         for member in ended:
             self.leave(member)
         return ended
 
-    def _grouped(self) -> list[tuple[list[Trajectory], DitContext]]:
+    def _grouped(self) -> list["_Group"]:
         if self._groups is None:
-            by_shape: dict[tuple[int, ...], list[Trajectory]] = {}
-            for member in self._members:
-                by_shape.setdefault(member.shape_key, []).append(member)
-            self._groups = [
-                (members, DitContext.joined([member.context for member in members])) for members in by_shape.values()
-            ]
+            self._groups = self._grouping([_Group([member]) for member in self._members])
         return self._groups
 
-    @torch.inference_mode()
-    def _velocities(self, members: Sequence[Trajectory], context: DitContext) -> Sequence[Float[Tensor, "_ N C"]]:
-        counts = [member.rows for member in members]
-        noisy = torch.cat([member.noisy.expand(member.rows, -1, -1) for member in members])
-        timesteps = torch.tensor([member.timestep for member in members], device=noisy.device)
-        velocities = self._denoiser(
-            noisy, timesteps.repeat_interleave(torch.tensor(counts, device=noisy.device)), context
-        )
-        return velocities.split(counts)
+    def _grouping(self, groups: Sequence["_Group"]) -> list["_Group"]:
+        """Their members anew: those of one shape together, as far as their rows may share a pass."""
+        by_shape: dict[tuple[int, ...], list[_Group]] = {}
+        members = [member for group in groups for member in group.members]
+        for member in sorted(members, key=lambda member: member.rows):  # fewer kinds of company
+            same = by_shape.setdefault(member.shape_key, [_Group([])])
+            full = self._rows_at_once is not None and same[-1].rows + member.rows > self._rows_at_once
+            if same[-1].members and full:
+                same.append(_Group([]))
+            same[-1].members.append(member)
+        return [group for same in by_shape.values() for group in same]
+
+    def _tried(self, group: "_Group") -> Sequence[Float[Tensor, "_ N C"]] | None:
+        """The velocities of a group; None where the device has no room for them."""
+        try:
+            if group.context is None:
+                group.context = DitContext.joined([member.context for member in group.members])
+            return self._company.velocities(group.members, group.context, rows_at_once=self._rows_at_once)
+        except torch.OutOfMemoryError:
+            self._groups = group.context = None
+        torch.cuda.empty_cache()  # outside the handler, which holds on to what filled the memory
+        return None
+
+    def _fewer_rows(self, group: "_Group") -> bool:
+        """Let fewer rows share a pass from now on, if that is possible."""
+        rows = min(group.rows, self._rows_at_once or group.rows)
+        if rows == 1:
+            return False
+        self._rows_at_once = rows // 2
+        log.warning("out of memory: fewer rows share a step", extra={"rows": self._rows_at_once})
+        return True
+
+
+def _too_large(trajectory: Trajectory) -> DeviceMemoryError:
+    tokens = trajectory.latents.shape[1]
+    return DeviceMemoryError(
+        f"the device has no room for one row of {tokens} latent tokens; set low_memory, let fewer jobs share the "
+        "sampler (models.sampler_rows), or take a smaller preset"
+    )
 
 
 def run(
-    denoiser: PartDit,
+    company: Company,
     trajectory: Trajectory,
     *,
     on_step: StepCallback | None = None,
 ) -> Latents:
     """The latent at the trajectory's end, in the denoiser's scale; see `run_together`."""
-    run_together(denoiser, [trajectory], on_step=on_step)
+    run_together(company, [trajectory], on_step=on_step)
     return trajectory.latents
 
 
 def run_together(
-    denoiser: PartDit,
+    company: Company,
     trajectories: Sequence[Trajectory],
     *,
     on_step: StepCallback | None = None,
@@ -207,8 +266,9 @@ def run_together(
 
     Raises:
         SamplingError: the network's output is not finite.
+        DeviceMemoryError: there is no room for one row.
     """
-    batch = TrajectoryBatch(denoiser)
+    batch = TrajectoryBatch(company)
     for trajectory in trajectories:
         if not trajectory.done:
             batch.join(trajectory)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from apg_core.diffusion.company import Company
 from apg_core.diffusion.guidance import GuidedInput, part_rows, whole_rows
 from apg_core.diffusion.trajectories import Trajectory, run
 from apg_core.parity.folder import NOISE_DEVICE, ParityFolder
@@ -54,4 +55,4 @@ def _latent(folder: ParityFolder, guided: GuidedInput, *, steps: int, seed: int)
     trajectory = Trajectory(
         folder.denoiser, guided, schedule=schedule, steps=steps, seed=seed, noise_device=NOISE_DEVICE
     )
-    return run(folder.denoiser, trajectory)
+    return run(Company(folder.denoiser), trajectory)

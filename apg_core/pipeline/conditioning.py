@@ -24,8 +24,10 @@ class FeatureExtractor:
 
     @torch.inference_mode()
     def extract(self, images: Sequence[RgbImage]) -> list[FeatureArray]:
-        """Features of each image, in one batch."""
+        """Features of each image, in one batch; on a CPU one by one, so that none depends on how many there are."""
         device = next(self.encoder.parameters()).device
+        if device.type == "cpu" and len(images) > 1:
+            return [features for image in images for features in self.extract([image])]
         pixels = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / WHITE
         return list(self.encoder(pixels).float().cpu().numpy())
 

@@ -4,6 +4,7 @@ The file has the whole object's latent, the picture as the encoder saw it, and e
 sampled where that is another, exactly. Everything else is JSON in its header (`Record`). The inputs are not in it.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from apg_core.protocol.packing import mesh_arrays, mesh_of
 from apg_core.protocol.prompt import Prompt
 
 LATENTS_FILE = "latents.safetensors"
-_RECORD = "record"
+_RECORD, _SHA256 = "record", "sha256"
 LENGTH_BYTES = 8
 """At the beginning of the file: how long the header behind them is."""
 
@@ -81,7 +82,8 @@ class Earlier:
                 if part.sampled is not None:
                     tensors |= _named(f"{kind}.{place}.sampled", part.sampled)
         tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-        return save(tensors, {_RECORD: self.record.model_dump_json()})
+        record = self.record.model_dump(mode="json") | {_SHA256: _hash_of(tensors)}
+        return save(tensors, {_RECORD: json.dumps(record)})  # one entry: the library puts several in any order
 
     @classmethod
     def unpack(cls, content: bytes) -> "Earlier":
@@ -93,6 +95,8 @@ class Earlier:
         record = read_record(content)
         try:
             tensors = load(content)
+            if json.loads(_header(content)[_RECORD])[_SHA256] != _hash_of(tensors):
+                raise _damaged()
             return cls(
                 record=record,
                 whole=tensors.get("whole"),
@@ -154,10 +158,23 @@ def read_record(content: bytes) -> Record:
         InputError: it is damaged, or another kind of file.
     """
     try:
-        header = json.loads(content[LENGTH_BYTES : LENGTH_BYTES + header_length(content)])
-        return Record.model_validate_json(header["__metadata__"][_RECORD])
+        return Record.model_validate_json(_header(content)[_RECORD])
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise _damaged() from error
+
+
+def _header(content: bytes) -> dict[str, str]:
+    header: dict[str, dict[str, str]] = json.loads(content[LENGTH_BYTES : LENGTH_BYTES + header_length(content)])
+    return header["__metadata__"]
+
+
+def _hash_of(tensors: Mapping[str, np.ndarray]) -> str:
+    """Of all that these hold: a file that was damaged since it was written is noticed."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()
 
 
 def check_weights(record: Record, loaded: Provenance) -> None:

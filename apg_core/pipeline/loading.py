@@ -1,10 +1,10 @@
 """From a preset to networks with weights, one at a time, so that a process loads only what it runs."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -23,7 +23,14 @@ from apg_core.pipeline.sampling import PartSampler
 from apg_core.presets import Preset
 from apg_core.presets.preset import Precision, PrecisionChoice
 from apg_core.presets.published import RELEASE_FILES
-from apg_core.presets.weights import CHECKPOINTS, find_weights, provenance_of, removes_plainly, weights_there
+from apg_core.presets.weights import (
+    CHECKPOINTS,
+    find_weights,
+    provenance_of,
+    removes_plainly,
+    weight_hashes,
+    weights_there,
+)
 from apg_core.protocol.arrays import FeatureArray, Image, RgbImage
 from apg_core.protocol.manifest import Provenance
 from apg_core.protocol.mode import InputEntry
@@ -116,11 +123,15 @@ class ModelLoader:
         return (features or self.features()).dropped() if kept is None else kept
 
     def part_sampler(
-        self, *, dropped: FeatureArray | None = None, noise_device: torch.device | None = None
+        self,
+        *,
+        dropped: FeatureArray | None = None,
+        noise_device: torch.device | None = None,
+        exact: bool | None = None,
     ) -> PartSampler:
         """The sampling stage; noise is drawn on the sampling device where no other is named.
 
-        `dropped` are the features of no image, where the caller has them already.
+        `dropped` are the features of no image, where the caller has them already; for `exact` see `Company`.
         """
         return PartSampler(
             self.denoiser(),
@@ -129,11 +140,17 @@ class ModelLoader:
             num_latents=self.preset.num_latents,
             dropped=self.dropped() if dropped is None else dropped,
             noise_device=noise_device,
+            exact=exact,
         )
 
-    def provenance(self, inputs: Mapping[str, InputEntry]) -> Provenance:
-        """What a manifest says of this preset and these inputs."""
-        return provenance_of(self.preset, self._checkpoints, precision=self._precision, inputs=inputs)
+    def provenance(self, inputs: Mapping[str, InputEntry], *, weights: Mapping[str, str] | None = None) -> Provenance:
+        """What a manifest says of this preset and these inputs; `weights` are the hashes, where somebody has them."""
+        folders = self._checkpoints
+        return provenance_of(self.preset, folders, precision=self._precision, inputs=inputs, weights=weights)
+
+    def weight_hashes(self) -> dict[str, str]:
+        """sha256 of each weight file that is there."""
+        return weight_hashes(self.preset, self._checkpoints)
 
     def _path(self, network: str) -> Path | None:
         return weights_there(self.preset, network, self._checkpoints)
@@ -156,11 +173,50 @@ class ModelLoader:
         return module.to(self.device, dtype or DTYPES[self._precision]).eval().requires_grad_(False)
 
 
+class AtFirstUse:
+    """Something that is loaded when one of its methods is first asked for."""
+
+    def __init__(self, load: Callable[[], object]) -> None:
+        self._load = load
+
+    @cached_property
+    def _loaded(self) -> object:
+        return self._load()
+
+    def __getattr__(self, name: str) -> Any:  # whatever it is that is loaded
+        return getattr(self._loaded, name)
+
+
+class WeightsAtFirstUse(Mapping[str, str]):
+    """The hashes of a loader's weight files, which are read when the first is asked for."""
+
+    def __init__(self, loader: ModelLoader) -> None:
+        self._loader = loader
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        return self._loader.weight_hashes()
+
+    def __getitem__(self, network: str) -> str:
+        return self._hashes[network]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._hashes)
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+
 class FeaturesAtFirstUse:
     """A `FeatureExtractor` that is loaded when it is first needed; a mesh alone never does."""
 
     def __init__(self, load: Callable[[], FeatureExtractor]) -> None:
         self._load = load
+
+    @property
+    def loaded(self) -> bool:
+        """Whether that was so already."""
+        return "extractor" in vars(self)
 
     @cached_property
     def extractor(self) -> FeatureExtractor:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from apg_core.diffusion.company import Company
 from apg_core.diffusion.guidance import GuidedInput, part_rows, whole_rows
 from apg_core.diffusion.schedule import Schedule
 from apg_core.diffusion.trajectories import StepCallback, Trajectory, run_together
@@ -31,8 +32,10 @@ class PartSampler:
         num_latents: int,
         dropped: FeatureArray,
         noise_device: torch.device | None = None,
+        exact: bool | None = None,
     ) -> None:
         self.denoiser = denoiser
+        self.company = Company(denoiser, exact=exact)
         self._schedule = schedule
         self._latent_scale = latent_scale
         self._device = denoiser.proj_in.weight.device
@@ -61,7 +64,7 @@ class PartSampler:
     ) -> list[LatentArray]:
         """The latent of each request, of trajectories that share their steps; errors are those of `sample`."""
         trajectories = [self.trajectory(request) for request in requests]
-        run_together(self.denoiser, trajectories, on_step=on_step)
+        run_together(self.company, trajectories, on_step=on_step)
         return [self.latent_of(trajectory) for trajectory in trajectories]
 
     def trajectory(self, request: LatentRequest) -> Trajectory:

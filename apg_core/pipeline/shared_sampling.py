@@ -5,20 +5,17 @@ denoiser's device runs in one thread, so the event loop stays free.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import ParamSpec, TypeVar
+
+import torch
 
 from apg_core.diffusion.trajectories import Trajectory, TrajectoryBatch
-from apg_core.errors import SamplingError
+from apg_core.errors import ApgError, DeviceMemoryError
+from apg_core.pipeline.device_thread import DeviceThread
 from apg_core.pipeline.sampling import PartSampler
 from apg_core.pipeline.stages import LatentRequest, OnStep
 from apg_core.protocol.arrays import LatentArray
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
 
 
 @dataclass(eq=False)
@@ -38,19 +35,27 @@ class SharedSampler:
     def __init__(self, sampler: PartSampler, *, max_rows: int) -> None:
         self._sampler = sampler
         self._max_rows = max_rows
-        self._batch = TrajectoryBatch(sampler.denoiser)
+        self._batch = TrajectoryBatch(sampler.company)
         self._members: dict[Trajectory, _Member] = {}
         self._arrived: list[_Member] = []
         self._rows = 0
         self._door = asyncio.Lock()
         self._left = asyncio.Event()
         self._driver: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="denoiser")
+        self._on_thread = DeviceThread("denoiser")
 
     @property
     def rows(self) -> int:
         """Network evaluations that the next step costs, of those that have joined or are about to."""
         return self._rows
+
+    def warm_up(self, kinds: Sequence[Sequence[LatentRequest]]) -> None:
+        """Sample these to their ends, one kind after the other, in the thread that will sample all others.
+
+        It returns when that is done; an event loop would be held up.
+        """
+        for requests in kinds:
+            self._on_thread.wait_for(self._sampler.sample_together, requests)
 
     async def sample(
         self,
@@ -65,9 +70,10 @@ class SharedSampler:
 
         Raises:
             SamplingError: the network's output is not finite; the others go on.
+            DeviceMemoryError: there is no room for it even alone; the others go on.
         """
         async with self._door:  # only the first in line holds a context in memory while it waits for room
-            trajectory = await self._on_thread(self._sampler.trajectory, request)
+            trajectory = await self._started(request)
             while self._rows and self._rows + trajectory.rows > self._max_rows:
                 self._left.clear()
                 await self._left.wait()
@@ -106,7 +112,20 @@ class SharedSampler:
 
     def close(self) -> None:
         """Let the thread go; nothing may be in flight."""
-        self._thread.shutdown(wait=False)
+        self._on_thread.close()
+
+    async def _started(self, request: LatentRequest) -> Trajectory:
+        """The request's trajectory, once the device has room for what it is conditioned on."""
+        while True:
+            try:
+                return await self._on_thread(self._sampler.trajectory, request)
+            except torch.OutOfMemoryError as error:
+                if not self._rows:
+                    message = "the device has no room for one trajectory; set low_memory, or take a smaller preset"
+                    raise DeviceMemoryError(message) from error
+            torch.cuda.empty_cache()
+            self._left.clear()
+            await self._left.wait()
 
     def _keep_driving(self) -> None:
         if self._driver is None and self._rows:
@@ -133,7 +152,7 @@ class SharedSampler:
                 self._batch.leave(trajectory)
                 self._forget(trajectory)
 
-    def _tell(self, ended: dict[Trajectory, SamplingError | None]) -> None:
+    def _tell(self, ended: dict[Trajectory, ApgError | None]) -> None:
         for trajectory, member in list(self._members.items()):
             error = ended.get(trajectory)
             if member.on_step is not None and error is None and not member.ended.done():
@@ -148,21 +167,15 @@ class SharedSampler:
         self._left.set()
 
     def _driver_ended(self, driver: asyncio.Task[None]) -> None:
-        """A fault in a step, such as memory running out, ends all that shared it; later requests start afresh."""
+        """A fault in a step ends all that shared it; later requests start afresh."""
         self._driver = None
         error = asyncio.CancelledError() if driver.cancelled() else driver.exception()
         if error is not None:
             for trajectory, member in list(self._members.items()):
                 self._forget(trajectory)
                 _settle(member.ended, error)
-            self._batch = TrajectoryBatch(self._sampler.denoiser)
+            self._batch = TrajectoryBatch(self._sampler.company)
         self._keep_driving()
-
-    async def _on_thread(
-        self, work: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs
-    ) -> Result:
-        call = partial(work, *arguments, **named)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
 
 def _settle(ended: asyncio.Future[None], error: BaseException | None) -> None:

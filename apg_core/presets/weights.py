@@ -80,14 +80,22 @@ def removes_plainly(preset: Preset, folders: Sequence[Path] = (CHECKPOINTS,)) ->
 
 
 def provenance_of(
-    preset: Preset, folders: Sequence[Path], *, precision: Precision, inputs: Mapping[str, InputEntry]
+    preset: Preset,
+    folders: Sequence[Path],
+    *,
+    precision: Precision,
+    inputs: Mapping[str, InputEntry],
+    weights: Mapping[str, str] | None = None,
 ) -> Provenance:
-    """What a manifest says of a preset's weights, held in this precision, and of these inputs."""
+    """What a manifest says of a preset's weights, held in this precision, and of these inputs.
+
+    `weights` are the hashes, where somebody has them.
+    """
     return Provenance(
         preset=preset.name,
         random_weights=preset.random_seed is not None,
         precision=precision,
-        weights=weight_hashes(preset, folders),
+        weights=weight_hashes(preset, folders) if weights is None else weights,
         inputs=inputs,
     )
 

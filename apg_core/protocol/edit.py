@@ -51,9 +51,19 @@ class _Edit(BaseModel):
 
     def __init__(self, /, **values: Any) -> None:
         try:
-            super().__init__(**values)
+            super().__init__(**self._with_options(values))
         except ValidationError as error:
             raise _edit_error(error) from None
+
+    @classmethod
+    def _with_options(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The fields, for `Resample(parts=(2,), seed=8)` is `Resample(parts=(2,), options={"seed": 8})`."""
+        named = {name for name in values if name in GenerationOptions.model_fields and name not in cls.model_fields}
+        if not named or "options" not in cls.model_fields:
+            return values
+        options: dict[str, Any] = dict(_as_values(values.get("options") or {}))  # type: ignore[call-overload]
+        options |= {name: values[name] for name in named}
+        return {name: value for name, value in values.items() if name not in named} | {"options": options}
 
 
 class Continue(_Edit):
@@ -140,6 +150,9 @@ def read_edit(values: Mapping[str, JsonValue]) -> Edit:
         EditError: no such operation, or a field that is not as it should be.
         OptionError: one of its options is not.
     """
+    for name in values:
+        if name in GenerationOptions.model_fields:
+            raise EditError(f"{name} is no field of this edit; an option goes into `options`", field=name)
     try:
         return EDITS.validate_python(dict(values))
     except ValidationError as error:
@@ -160,10 +173,7 @@ def _edit_error(error: ValidationError) -> EditError:
     place = [str(step) for step in first["loc"] if isinstance(step, str)]
     field = place[0] if place else "operation"
     if first["type"] == "extra_forbidden":
-        hint = (
-            "an option goes into `options`" if field in GenerationOptions.model_fields else "docs/edits.md lists them"
-        )
-        return EditError(f"{field} is no field of this edit; {hint}", field=field)
+        return EditError(f"{field} is no field of this edit; docs/edits.md lists them", field=field)
     reason = first["msg"].removeprefix("Value error, ")
     return EditError(f"{field}: {reason[0].lower()}{reason[1:]}, got {_short(first['input'])}", field=field)
 

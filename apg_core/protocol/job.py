@@ -80,11 +80,15 @@ class Artifact(_Value):
     sha256: str
     """Hash of the content, lower-case hexadecimal; also the ETag."""
     url: str
-    """Where to fetch it, relative to the service."""
+    """Where to fetch it: a path on the service's host."""
+
+    def under(self, root: str) -> Self:
+        """The same of a service that is served under this path."""
+        return self.model_copy(update={"url": root + self.url})
 
 
 class Links(_Value):
-    """Addresses of a job, relative to the service."""
+    """Addresses of a job: paths on the service's host."""
 
     self: str
     events: str
@@ -112,6 +116,8 @@ class Job(_Value):
     """How many times a runner has taken it up."""
     seed: int
     mode: Mode
+    preset: str = ""
+    """What it is generated with; empty for a job of an older service."""
     options: dict[str, bool | int | float | str | None] = {}
     """All generation options as the job was queued with them, the preset's defaults among them."""
     inputs: dict[str, InputEntry] = {}
@@ -128,6 +134,12 @@ class Job(_Value):
     request_id: str | None
     """The request that submitted it."""
     links: Links
+
+    def under(self, root: str) -> Self:
+        """The same of a service that is served under this path."""
+        links = {name: root + path for name, path in self.links.model_dump().items()}
+        artifacts = [one.under(root) for one in self.artifacts]
+        return self.model_copy(update={"links": Links(**links), "artifacts": artifacts})
 
     def result(self) -> Self:
         """This job, if it succeeded.
@@ -168,6 +180,10 @@ class Event(_Value):
     """Why generation ended (the last event)."""
     error: Problem | None = None
     """Why the job failed (`failed` events)."""
+
+    def under(self, root: str) -> Self:
+        """The same of a service that is served under this path."""
+        return self if self.part is None else self.model_copy(update={"part": self.part.under(root)})
 
     @property
     def is_last(self) -> bool:

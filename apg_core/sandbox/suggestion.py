@@ -54,6 +54,11 @@ def labels_of(suggestion: MaskSuggestion, regions: int | None = None) -> Labels:
     return hierarchy.at(regions or suggestion.regions)
 
 
+def suggestion_png(suggestion: MaskSuggestion) -> bytes:
+    """The mask of as many regions as it suggests, as an indexed PNG of its own size."""
+    return mask_png(labels_of(suggestion), (suggestion.width, suggestion.height))
+
+
 def mask_png(labels: Labels, size: tuple[int, int]) -> bytes:
     """Up to 255 regions as an indexed PNG of this width and height, a colour for each."""
     count = int(labels.max())

@@ -14,8 +14,10 @@ from pydantic import JsonValue
 
 from apg_core.protocol.edit import Edit
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus, ProblemError
+from apg_core.protocol.mask import MaskOptions
+from clients.files import FileSource
 from clients.http.retries import Reply, Retries
-from clients.submission import EditSubmission, Inputs, Submission
+from clients.submission import EditSubmission, Inputs, MaskRequest, Submission
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 STREAM_TIMEOUT = httpx.Timeout(60.0, connect=10.0, read=45.0)  # three heartbeats
@@ -66,6 +68,8 @@ class Calls:
         """Submit a job."""
         new = Submission.of(**given)
         headers, data = {"Idempotency-Key": new.key}, {"options": json.dumps(new.options)}
+        if new.preset is not None:
+            data["preset"] = new.preset
         response = yield from self._answer(Call("POST", "/v1/jobs", headers=headers, files=new.files, data=data))
         return Job.model_validate_json(response.content)
 
@@ -75,6 +79,13 @@ class Calls:
         headers = {"Idempotency-Key": new.key}
         call = Call("POST", f"/v1/jobs/{new.job_id}/edits", headers=headers, json=new.values)
         return Job.model_validate_json((yield from self._answer(call)).content)
+
+    def mask(self, image: FileSource, options: MaskOptions | None, media_type: str) -> Flow[bytes]:
+        """Have a mask suggested, as JSON or as a picture."""
+        new = MaskRequest.of(image, options)
+        headers, data = {"Accept": media_type}, {"options": json.dumps(new.options)}
+        call = Call("POST", "/v1/masks", headers=headers, files=new.files, data=data)
+        return (yield from self._answer(call)).content
 
     def get(self, job_id: str) -> Flow[Job]:
         """Look at a job."""
@@ -103,7 +114,8 @@ class Calls:
 
     def content(self, artifact: Artifact) -> Flow[bytes]:
         """Fetch an artifact."""
-        response = yield from self._answer(Call("GET", artifact.url))
+        _, _, path = artifact.url.rpartition("/v1/")  # what comes before it is in this service's address already
+        response = yield from self._answer(Call("GET", f"/v1/{path}"))
         return response.content
 
     def follow(self, job_id: str, *, after: int) -> "Following":

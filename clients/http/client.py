@@ -12,9 +12,10 @@ from httpx_sse import connect_sse
 
 from apg_core.protocol.edit import Edit
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus
+from apg_core.protocol.mask import MaskOptions, MaskSuggestion
 from clients.async_jobs import OnEvent
 from clients.errors import WaitTimeoutError
-from clients.files import wanted, write_artifact
+from clients.files import FileSource, wanted, write_artifact
 from clients.http.calls import STREAM_TIMEOUT, TIMEOUT, Call, Calls, Flow, Result, headers_of
 from clients.http.retries import RETRIES, Reply
 from clients.submission import Inputs
@@ -50,6 +51,15 @@ class AutoPartGenClient:
     def edit(self, job: Job | str, change: Edit, *, idempotency_key: str | None = None) -> Job:
         """Queue a job that changes what another has made, which stays as it is."""
         return self._run(self._calls.edit(job, change, idempotency_key))
+
+    def suggest_mask(self, image: FileSource, options: MaskOptions | None = None) -> MaskSuggestion:
+        """Regions of the object in an image, for every number of regions at once; nothing is queued or kept."""
+        content = self._run(self._calls.mask(image, options, "application/json"))
+        return MaskSuggestion.model_validate_json(content)
+
+    def suggest_mask_png(self, image: FileSource, options: MaskOptions | None = None) -> bytes:
+        """The same as an indexed PNG, as `submit` takes it for a mask."""
+        return self._run(self._calls.mask(image, options, "image/png"))
 
     def get(self, job_id: str) -> Job:
         """The job as it is now."""

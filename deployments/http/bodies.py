@@ -32,6 +32,7 @@ _ENDING_OF_TYPE = {
     "model/ply": ".ply",
     "model/stl": ".stl",
 }
+_FIELDS = ("options", "preset")
 _OPTIONS = TypeAdapter(dict[str, JsonValue])
 
 
@@ -48,6 +49,8 @@ class JobRequest(BaseModel):
     """Indexed part mask (PNG or WebP) of the image, as base64 or as a data URI."""
     options: dict[str, JsonValue] = {}
     """Generation options by name."""
+    preset: str | None = Field(default=None, min_length=1, max_length=200)
+    """One of the presets that `/v1/models` says are loaded; left out, the first of them."""
 
 
 async def receive(request: Request, folder: UploadFolder, *, json_bytes: int) -> Upload:
@@ -97,27 +100,40 @@ async def _receive_form(request: Request, folder: UploadFolder) -> Upload:
         request.headers,
         _counted(request, folder.file_bytes * len(INPUTS) + OPTIONS_BYTES + _FORM_OVERHEAD_BYTES),
         max_files=len(INPUTS),
-        max_fields=len(INPUTS) + 1,
+        max_fields=len(INPUTS) + 2,
         max_part_size=OPTIONS_BYTES,
     )
     try:
         form = await parser.parse()
     except MultiPartException as error:
         raise MalformedRequestError(f"the multipart body cannot be read: {error.message}") from error
-    options: dict[str, JsonValue] | None = None
+    fields = _Fields()
     try:
         if not parser.is_whole:
             raise MalformedRequestError("the multipart body is cut off: its closing boundary is missing")
         for field, value in form.multi_items():
-            if field != "options":
+            if field not in _FIELDS:
                 await run_in_threadpool(_store, folder, field, value)
-            elif options is None:
-                options = _read_options(await value.read(OPTIONS_BYTES) if isinstance(value, UploadFile) else value)
             else:
-                raise InputError("options is given twice", field="options")
+                fields.take(field, await value.read(OPTIONS_BYTES) if isinstance(value, UploadFile) else value)
     finally:
         await form.close()
-    return folder.upload(options or {})
+    return folder.upload(fields.options or {}, fields.preset)
+
+
+class _Fields:
+    """What a form has beside files, each at most once."""
+
+    options: dict[str, JsonValue] | None = None
+    preset: str | None = None
+
+    def take(self, field: str, value: str | bytes) -> None:
+        if getattr(self, field) is not None:
+            raise InputError(f"{field} is given twice", field=field)
+        if field == "options":
+            self.options = _read_options(value)
+        else:
+            self.preset = value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 class _WholeForm(MultiPartParser):
@@ -166,7 +182,7 @@ def _read_json(body: bytes, folder: UploadFolder) -> Upload:
         if (text := getattr(sent, field)) is not None:
             content, ending = _decode_base64(field, text)
             folder.store(field, field + ending, [content])
-    return folder.upload(sent.options)
+    return folder.upload(sent.options, sent.preset)
 
 
 def _decode_base64(field: str, text: str) -> tuple[bytes, str]:

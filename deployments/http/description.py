@@ -99,7 +99,7 @@ def _of_submissions(desk: Desk) -> Schema:
         "properties": {
             name: {"type": "string", "format": "binary", "description": kind.about} for name, kind in INPUTS.items()
         }
-        | {"options": options},
+        | {"options": options, "preset": as_json["properties"]["preset"]},
         "additionalProperties": False,
     }
     return {_OPTIONS: _options(desk), _REQUEST: as_json, _FORM: as_form}
@@ -121,8 +121,8 @@ def _options(desk: Desk) -> Schema:
     """Options of a generation, where each default is what an option comes to that is left out."""
     schema = GenerationOptions.model_json_schema()
     schema["description"] = (
-        f"Options of one generation. Defaults are those of the preset that runs here, {desk.preset.name}; a guidance "
-        "scale that is null is the preset's for the mode (`/v1/models`)."
+        f"Options of one generation. Defaults are those of {desk.preset.name}, the preset of a job that names none; a "
+        "guidance scale that is null is the preset's for the mode (`/v1/models`)."
     )
     options: Schema = schema["properties"]
     for name, value in desk.preset.complete(GenerationOptions()).model_dump(mode="json").items():

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from apg_core.protocol.mask import MaskSuggestion
-from apg_core.sandbox.suggestion import labels_of, mask_png
+from apg_core.sandbox.suggestion import suggestion_png
 from deployments.http.bodies import receive
 from deployments.http.description import MASK_REQUEST
 from deployments.http.failures import documented
@@ -37,7 +37,5 @@ async def suggest_mask(request: Request, desk: DeskDep, owner: OwnerDep) -> Resp
         content = await desk.suggest_mask(upload, owner)
     if "image/png" not in request.headers.get("accept", ""):
         return Response(content, media_type="application/json")
-    suggestion = MaskSuggestion.model_validate_json(content)
-    size = (suggestion.width, suggestion.height)
-    png = await run_in_threadpool(lambda: mask_png(labels_of(suggestion), size))
+    png = await run_in_threadpool(suggestion_png, MaskSuggestion.model_validate_json(content))
     return Response(png, media_type="image/png")

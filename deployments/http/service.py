@@ -54,6 +54,12 @@ def owner_of(request: Request) -> str:
     return keys.owner_of(bearer or request.headers.get("x-api-key"))
 
 
+def root_of(request: Request) -> str:
+    """The path that the service is served under: its `route_prefix`, or nothing."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
 ServiceDep = Annotated[Service, Depends(service_of)]
 DeskDep = Annotated[Desk, Depends(desk_of)]
 OwnerDep = Annotated[str, Depends(owner_of)]
+RootDep = Annotated[str, Depends(root_of)]

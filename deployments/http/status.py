@@ -24,9 +24,9 @@ class Model(BaseModel):
     name: str
     description: str
     loaded: bool
-    """Whether this service runs it."""
+    """Whether this service runs it: a job may name it as its `preset`."""
     precision: str | None
-    """What its weights are held in, where it is loaded."""
+    """What its weights are held in, for the first that is loaded."""
     latent_tokens: int
     defaults: dict[str, bool | int | float | str | None]
     """All options as they are where a submission leaves them out."""
@@ -55,16 +55,16 @@ class Health(BaseModel):
 
 @router.get("/v1/models", summary="List models", responses=documented())
 def list_models(service: ServiceDep, _: OwnerDep) -> Models:
-    """Presets, the loaded one first."""
-    loaded = service.desk.preset
-    others = [preset for preset in list_presets() if preset.name != loaded.name]
+    """Presets, the loaded ones first, of which the first is a job's that names none."""
+    first, loaded = service.desk.preset, service.desk.presets
+    others = [preset for preset in list_presets() if preset.name not in {one.name for one in loaded}]
     return Models(
         models=[
             Model(
                 name=preset.name,
                 description=preset.description,
-                loaded=preset is loaded,
-                precision=service.precision if preset is loaded else None,
+                loaded=preset in loaded,
+                precision=service.precision if preset is first else None,
                 latent_tokens=preset.num_latents,
                 defaults=preset.complete(GenerationOptions()).model_dump(mode="json"),
                 guidance=dict(preset.guidance),
@@ -72,7 +72,7 @@ def list_models(service: ServiceDep, _: OwnerDep) -> Models:
                 licence=preset.licence,
                 weight_licences={network: source.licence for network, source in preset.weights.items()},
             )
-            for preset in (loaded, *others)
+            for preset in (*loaded, *others)
         ],
         limits=service.desk.limits,
     )

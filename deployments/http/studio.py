@@ -6,6 +6,7 @@ the key.
 
 import mimetypes
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
@@ -39,7 +40,7 @@ def add_studio(api: FastAPI) -> None:
 
 
 class _Guarded:
-    """ASGI middleware that gives each answer these headers where it has none of its own."""
+    """ASGI middleware that gives each answer these headers where it has none of its own, and leads nowhere else."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -50,6 +51,8 @@ class _Guarded:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                if (location := headers.get("location")) is not None:  # Starlette's begin with the caller's Host header
+                    headers["location"] = urlsplit(location)._replace(scheme="", netloc="").geturl()
             await send(message)
 
         await self._app(scope, receive, send_guarded)

@@ -12,7 +12,7 @@ from deployments.http.description import EDIT, SUBMISSION
 from deployments.http.failures import documented
 from deployments.http.jobs import JobId
 from deployments.http.request_ids import request_id_of
-from deployments.http.service import DeskDep, OwnerDep
+from deployments.http.service import DeskDep, OwnerDep, root_of
 from deployments.limits import ServiceLimits
 from deployments.uploads import upload_folder
 
@@ -58,7 +58,7 @@ async def submit_job(
     with upload_folder(file_bytes=desk.limits.upload_bytes) as folder:
         upload = await receive(request, folder, json_bytes=desk.limits.json_bytes)
         receipt = await desk.submit(upload, owner=owner, key=idempotency_key, request_id=request_id_of(request))
-    return await _answered(receipt, response, desk, owner, prefer)
+    return (await _answered(receipt, response, desk, owner, prefer)).under(_rooted(request, response))
 
 
 @router.post(
@@ -88,7 +88,13 @@ async def edit_job(
     """
     asked = await receive_object(request)
     receipt = await desk.edit(job_id, asked, owner=owner, key=idempotency_key, request_id=request_id_of(request))
-    return await _answered(receipt, response, desk, owner, prefer)
+    return (await _answered(receipt, response, desk, owner, prefer)).under(_rooted(request, response))
+
+
+def _rooted(request: Request, response: Response) -> str:
+    root = root_of(request)
+    response.headers["Location"] = root + response.headers["Location"]
+    return root
 
 
 async def _answered(receipt: Receipt, response: Response, desk: Desk, owner: str, prefer: str | None) -> Job:

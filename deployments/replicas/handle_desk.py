@@ -7,6 +7,8 @@ from uuid import uuid4
 from pydantic import JsonValue
 
 from apg_core.protocol.job import Event, Job, JobPage, JobStatus
+from apg_core.protocol.mask import MaskSuggestion
+from apg_core.sandbox.suggestion import suggestion_png
 from deployments.desk import Desk
 from deployments.uploads import Upload, UploadFolder, upload_folder
 
@@ -18,16 +20,35 @@ class HandleDesk:
         self._desk = desk
 
     async def submit_job(
-        self, files: dict[str, tuple[str, bytes]], options: dict[str, JsonValue], owner: str, key: str
+        self,
+        files: dict[str, tuple[str, bytes]],
+        options: dict[str, JsonValue],
+        owner: str,
+        key: str,
+        preset: str | None = None,
     ) -> Job:
         """Queue a job for these files, each as (name, content); `key` makes a repetition the same job."""
         with upload_folder(file_bytes=self._desk.limits.upload_bytes) as folder:
-            upload = await asyncio.to_thread(_store, files, options, folder)
+            upload = await asyncio.to_thread(_store, files, options, preset, folder)
             return (await self._desk.submit(upload, owner=owner, key=key, request_id=uuid4().hex)).job
 
     async def edit_job(self, job_id: str, asked: dict[str, JsonValue], owner: str, key: str) -> Job:
         """See `Desk.edit`."""
         return (await self._desk.edit(job_id, asked, owner=owner, key=key, request_id=uuid4().hex)).job
+
+    async def suggest_mask(
+        self, files: dict[str, tuple[str, bytes]], options: dict[str, JsonValue], owner: str
+    ) -> MaskSuggestion:
+        """See `Desk.suggest_mask`."""
+        with upload_folder(file_bytes=self._desk.limits.upload_bytes) as folder:
+            upload = await asyncio.to_thread(_store, files, options, None, folder)
+            return MaskSuggestion.model_validate_json(await self._desk.suggest_mask(upload, owner))
+
+    async def suggest_mask_png(
+        self, files: dict[str, tuple[str, bytes]], options: dict[str, JsonValue], owner: str
+    ) -> bytes:
+        """The suggestion as an indexed PNG."""
+        return await asyncio.to_thread(suggestion_png, await self.suggest_mask(files, options, owner))
 
     def get_job(self, job_id: str, owner: str) -> Job:
         """See `Desk.get`."""
@@ -55,7 +76,9 @@ class HandleDesk:
         return b"".join(self._desk.read(self._desk.artifact(job_id, name, owner)))
 
 
-def _store(files: dict[str, tuple[str, bytes]], options: dict[str, JsonValue], folder: UploadFolder) -> Upload:
+def _store(
+    files: dict[str, tuple[str, bytes]], options: dict[str, JsonValue], preset: str | None, folder: UploadFolder
+) -> Upload:
     for field, (name, content) in files.items():
         folder.store(field, name, [content])
-    return folder.upload(options)
+    return folder.upload(options, preset)

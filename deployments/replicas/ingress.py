@@ -46,6 +46,7 @@ class IngressReplica(HandleDesk):
         preset = load_preset(args.models.preset)
         desk = Desk(
             preset=preset,
+            more_presets=tuple(map(load_preset, args.more_presets)),
             limits=args.limits,
             jobs=stores.jobs,
             artifacts=stores.artifacts,

@@ -5,10 +5,22 @@ import os
 import torch
 
 from apg_core.pipeline.loading import ModelLoader, pick_device
-from apg_core.presets import load_preset
+from apg_core.pipeline.memory import memory
+from apg_core.presets import Preset, load_preset
 from deployments.logs import join_serve_logs
 from deployments.replicas.loopback import listen_where_ray_does
 from deployments.settings import ModelSettings
+
+CPU_ROWS = 48
+
+
+def sampler_rows(settings: ModelSettings, preset: Preset) -> int:
+    """The rows that may share a step: as set, else what a GPU of this size has room for beside the other networks."""
+    if settings.sampler_rows is not None:
+        return settings.sampler_rows
+    if settings.device == "cpu":
+        return CPU_ROWS
+    return max(1, memory(preset).rows_on(torch.cuda.mem_get_info()[1]))
 
 
 def loader(settings: ModelSettings) -> ModelLoader:

@@ -3,11 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-import numpy as np
-
-from apg_core.pipeline.stages import Geometry, LatentRequest
+from apg_core.pipeline.stages import LatentRequest
 from apg_core.protocol.arrays import LatentArray
-from apg_core.protocol.options import GuidanceScales
 from deployments.replicas.replica import Replica
 from deployments.settings import ModelSettings
 
@@ -20,22 +17,13 @@ class PartSamplerReplica(Replica):
 
     def __init__(self, models: ModelSettings) -> None:
         from apg_core.pipeline.shared_sampling import SharedSampler  # torch, which callers of this class need not load
-        from deployments.replicas.networks import loader
+        from apg_core.pipeline.warm_up import warm_up_requests
+        from deployments.replicas.networks import loader, sampler_rows
 
         networks = loader(models)
         preset = networks.preset
-        sampler = networks.part_sampler()
-        nothing = np.zeros((preset.num_latents, preset.dit.latent_channels), np.float32)
-        warm_up = LatentRequest(
-            features=np.zeros((preset.image_encoder.num_tokens, preset.dit.image_width), np.float32),
-            geometry=Geometry(whole=nothing, history=nothing),
-            guidance=GuidanceScales(image=2.0, geometry=3.0),
-            seed=0,
-            steps=1,
-            sigma_floor=0.0,
-        )
-        sampler.sample(warm_up)
-        self._shared = SharedSampler(sampler, max_rows=models.sampler_rows)
+        self._shared = SharedSampler(networks.part_sampler(exact=models.exact), max_rows=sampler_rows(models, preset))
+        self._shared.warm_up(warm_up_requests(preset))
 
     async def sample(self, requests: Sequence[LatentRequest]) -> AsyncIterator[Step | list[LatentArray]]:
         """Steps taken and steps in all, now and then; at the end the latents.

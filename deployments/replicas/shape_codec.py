@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.isosurface import lack_of
 from apg_core.geometry.surface import Surface, zero_surface
+from apg_core.pipeline.device_thread import DeviceThread
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.mesh import TriangleMesh
@@ -21,7 +22,7 @@ _WARM_UP_GRID = 32
 
 
 class ShapeCodecReplica(Replica):
-    """Encodes surfaces, decodes latents; one at a time on the device, extraction beside it."""
+    """Encodes surfaces, decodes latents; one at a time in one thread, extraction beside it."""
 
     def __init__(self, models: ModelSettings) -> None:
         from apg_core.pipeline.codec import ShapeCodec  # torch, which callers of this class need not load
@@ -30,14 +31,13 @@ class ShapeCodecReplica(Replica):
         networks = loader(models)
         self._codec = ShapeCodec(networks.vae())
         self._meshes = MeshWorker(networks.preset.surface)
-        self._device = asyncio.Lock()
-        latent = self._codec.encode(zero_surface(networks.preset.surface))
-        self._codec.decode(latent, DecodeOptions(grid_size=_WARM_UP_GRID))
+        self._on_thread = DeviceThread("codec")
+        latent = self._on_thread.wait_for(self._codec.encode, zero_surface(networks.preset.surface))
+        self._on_thread.wait_for(self._codec.decode, latent, DecodeOptions(grid_size=_WARM_UP_GRID))
 
     async def encode(self, surface: Surface, posterior_seed: int | None) -> LatentArray:
         """Latent of a surface."""
-        async with self._device:
-            return await asyncio.to_thread(self._codec.encode, surface, posterior_seed=posterior_seed)
+        return await self._on_thread(self._codec.encode, surface, posterior_seed=posterior_seed)
 
     def lacks(self, backend: str) -> str | None:
         """What keeps an iso-surface backend from running here."""
@@ -45,16 +45,13 @@ class ShapeCodecReplica(Replica):
 
     async def extent(self, latent: LatentArray) -> Extent:
         """Where a latent's shape roughly is."""
-        async with self._device:
-            return await asyncio.to_thread(self._codec.extent, latent)
+        return await self._on_thread(self._codec.extent, latent)
 
     async def decode(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
         """The mesh of a latent."""
-        async with self._device:
-            band = await asyncio.to_thread(self._codec.decode, latent, options, within)
+        band = await self._on_thread(self._codec.decode, latent, options, within)
         return await asyncio.to_thread(self._meshes.extract, band, options)
 
     async def agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> list[float]:
         """How alike each latent's shape is to those of the others."""
-        async with self._device:
-            return await asyncio.to_thread(self._codec.agreement, latents, within)
+        return await self._on_thread(self._codec.agreement, latents, within)

@@ -6,7 +6,7 @@ from apg_core.errors import EditError
 from apg_core.pipeline.earlier import LATENTS_FILE, LENGTH_BYTES, Earlier, Record, header_length, read_record
 from apg_core.protocol.manifest import AcceptedPart, PartFacts
 from apg_core.protocol.packing import unpack_latent, unpack_mesh, unpack_prompt
-from deployments.errors import ExpiredError, JobNotEndedError
+from deployments.errors import ExpiredError
 from deployments.running.checkpoint import EARLIER, PROMPT, WHOLE, RunRow, part_state
 from deployments.stores.artifacts import ArtifactStore
 from deployments.stores.jobs.records import JobRecord, StoredArtifact
@@ -16,9 +16,10 @@ from deployments.stores.jobs.store import JobStore
 def earlier_of(parent: JobRecord, jobs: JobStore, artifacts: ArtifactStore, *, preset: str) -> Earlier | StoredArtifact:
     """A job's generation: the file that keeps it, or of one that ended early what it had got to.
 
+    An edit that ended early has done nothing, unless it went on: its generation is that of its parent.
+
     Raises:
         EditError: it was made without what edits need.
-        JobNotEndedError: an edit that ended early; there is nothing of its own yet.
         ExpiredError: a file of it is gone.
         StoreError: a store cannot be reached.
     """
@@ -29,7 +30,9 @@ def earlier_of(parent: JobRecord, jobs: JobStore, artifacts: ArtifactStore, *, p
             )
         return kept
     if parent.edit is not None and parent.edit.get("operation") != "continue":
-        raise JobNotEndedError(f"this edit ended early ({parent.status}); edit its parent, job {parent.parent}, again")
+        if (kept := parent.artifact(EARLIER)) is None:
+            raise ExpiredError(f"the job's {EARLIER} is gone from the artifact store")
+        return kept
     return _interrupted(parent, jobs, artifacts, preset=preset)
 
 
@@ -37,6 +40,13 @@ def record_in(kept: StoredArtifact, artifacts: ArtifactStore) -> Record:
     """The record of a generation in the file that keeps it, of which only the header is read."""
     length = header_length(b"".join(artifacts.read(kept, 0, LENGTH_BYTES)))
     return read_record(b"".join(artifacts.read(kept, 0, LENGTH_BYTES + length)))
+
+
+def half_done(parent: JobRecord, jobs: JobStore) -> frozenset[str]:
+    """Files of parts that an edit had made before it ended early, which are none of its generation's."""
+    if parent.status == "succeeded" or parent.edit is None or parent.edit.get("operation") == "continue":
+        return frozenset()
+    return frozenset(PartFacts.model_validate(part.facts).file for part in jobs.parts(parent.id))
 
 
 def _interrupted(parent: JobRecord, jobs: JobStore, artifacts: ArtifactStore, *, preset: str) -> Earlier:

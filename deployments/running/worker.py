@@ -11,7 +11,7 @@ from deployments.errors import StoreError
 from deployments.running.runner import JobRunner
 from deployments.running.tidying import Tidying
 from deployments.stores.jobs.leases import LeaseState
-from deployments.stores.jobs.records import Lease
+from deployments.stores.jobs.records import Lease, Share
 from deployments.stores.opening import Stores
 
 log = logging.getLogger(__name__)
@@ -23,13 +23,14 @@ RENEWALS_PER_LEASE = 4
 
 
 class JobWorker:
-    """Runs up to `concurrent_jobs` jobs at a time; several workers share the queue."""
+    """Runs up to `concurrent_jobs` jobs of its share at a time; several workers share the queue."""
 
-    def __init__(self, stores: Stores, runner: JobRunner, *, concurrent_jobs: int) -> None:
+    def __init__(self, stores: Stores, runner: JobRunner, *, concurrent_jobs: int, share: Share | None = None) -> None:
         self._leases = stores.leases
         self._tidying = Tidying(stores)
         self._renew_seconds = stores.settings.lease_seconds / RENEWALS_PER_LEASE
         self._runner = runner
+        self._share = share
         self._concurrent_jobs = concurrent_jobs
         self._name = f"{socket.gethostname()}/{os.getpid()}"
         self._running: dict[Lease, asyncio.Task[None]] = {}
@@ -64,7 +65,7 @@ class JobWorker:
 
     async def _claim_jobs(self) -> None:
         while len(self._running) < self._concurrent_jobs:
-            claim = await asyncio.to_thread(self._leases.claim, self._name)
+            claim = await asyncio.to_thread(self._leases.claim, self._name, self._share)
             if claim is None:
                 return
             task = asyncio.create_task(self._runner.run(claim))

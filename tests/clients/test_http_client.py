@@ -11,14 +11,17 @@ from typing import Any
 import httpx
 import pytest
 
+from apg_core.inputs import InputLimits, read_image
 from apg_core.protocol.job import Event, ProblemError
+from apg_core.protocol.mask import MaskOptions, MaskSuggestion
 from apg_core.protocol.options import GenerationOptions
+from apg_core.sandbox.suggestion import suggest_mask, suggestion_png
 from clients import AsyncAutoPartGenClient, AutoPartGenClient, ServiceUnreachableError
 from clients.errors import WaitTimeoutError
 from clients.http.retries import Retries
 from deployments.stores.jobs.leases import JobEnd
 from tests.support.http_server import Server
-from tests.support.inputs import box_glb, mask_png, png
+from tests.support.inputs import box_glb, mask_png, png, two_blocks_png
 
 SERVER: dict[str, Any] = {"keys": {"ann": "secret"}}
 
@@ -69,6 +72,28 @@ def test_files_and_options_arrive_as_they_were_given(client: AutoPartGenClient, 
     assert (job.options["max_parts"], job.options["grid_size"]) == (2, 16)  # the preset's where none is chosen
     client.delete(job.id)
     client.delete(job.id)
+
+
+def test_a_mask_is_suggested_as_every_number_of_regions_or_as_a_picture(
+    server: Server, client: AutoPartGenClient
+) -> None:
+    picture = two_blocks_png()
+    suggested = client.suggest_mask(picture, MaskOptions(regions=2))
+    mask = client.suggest_mask_png(picture, MaskOptions(regions=2))
+    assert (suggested, mask) == asyncio.run(_suggested_asynchronously(server, picture))
+    assert suggested == suggest_mask(read_image(picture, InputLimits()), MaskOptions(regions=2))
+    assert mask == suggestion_png(suggested)
+    job = client.submit(image=picture, mask=mask)
+    assert (job.mode, job.parts_total) == ("image_mask", 2)
+    client.delete(job.id)
+    with pytest.raises(ProblemError, match="regions"):
+        client.suggest_mask(picture, MaskOptions(regions=500))
+
+
+async def _suggested_asynchronously(server: Server, picture: bytes) -> tuple[MaskSuggestion, bytes]:
+    options = MaskOptions(regions=2)
+    async with AsyncAutoPartGenClient(server.url, "secret") as client:
+        return await client.suggest_mask(picture, options), await client.suggest_mask_png(picture, options)
 
 
 def test_a_refusal_is_the_services_problem(client: AutoPartGenClient) -> None:

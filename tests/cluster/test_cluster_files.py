@@ -1,7 +1,10 @@
 """What can be known of the cluster files without a cluster: they parse, they agree, and they name what is there."""
 
+import copy
+import functools
 import inspect
 import json
+import operator
 import re
 import shlex
 import subprocess
@@ -13,11 +16,13 @@ import jsonschema
 import pytest
 import ray.autoscaler
 import yaml
+from packaging.requirements import Requirement
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 from ray.serve.schema import ServeDeploySchema
 
-from cluster import rayservice
+from apg_core.presets import load_preset
+from cluster import batch, rayservice
 from cluster.sizing import tables
 from deployments.http.metrics import exposition
 from deployments.settings import AppArgs
@@ -26,19 +31,7 @@ from deployments.stores.jobs.tallies import STAGE_SECONDS, Histogram, Readings, 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "cluster" / "Dockerfile").read_text()
 
-# The fields of ray.io/v1 that may be written, by type (KubeRay 1.3).
-RAY_SERVICE = {"serveConfigV2", "rayClusterConfig", "serveService", "upgradeStrategy", "excludeHeadPodFromServeSvc"}
-RAY_CLUSTER = {
-    *("suspend", "managedBy", "autoscalerOptions", "headServiceAnnotations", "enableInTreeAutoscaling"),
-    *("gcsFaultToleranceOptions", "headGroupSpec", "rayVersion", "workerGroupSpecs"),
-}
-GCS_OPTIONS = {"redisUsername", "redisPassword", "externalStorageNamespace", "redisAddress"}
-HEAD_GROUP = {"template", "headService", "enableIngress", "rayStartParams", "serviceType"}
-WORKER_GROUP = {
-    *("suspend", "groupName", "replicas", "minReplicas", "maxReplicas", "idleTimeoutSeconds", "rayStartParams"),
-    *("template", "scaleStrategy", "numOfHosts"),
-}
-POD = {"containers", "initContainers", "volumes", "tolerations", "nodeSelector", "affinity", "securityContext"}
+KUBERAY = json.loads((ROOT / "tests" / "data" / "kuberay.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -51,23 +44,60 @@ def groups(service: Mapping[str, dict]) -> list[dict]:
     return [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
 
 
-def test_the_ray_service_is_made_of_its_template_and_the_one_application_config() -> None:
+def test_the_ray_service_and_the_ray_job_are_made_of_the_template_and_the_one_application_config() -> None:
     assert rayservice.RESULT.read_text() == rayservice.render(), "run `python -m cluster.rayservice`"
+    assert rayservice.JOB.read_text() == rayservice.render_job(), "run `python -m cluster.rayservice`"
 
 
-def test_the_ray_service_has_only_fields_that_kuberay_knows(service: dict[str, dict]) -> None:
-    assert (service["apiVersion"], service["kind"]) == ("ray.io/v1", "RayService")
-    cluster = service["spec"]["rayClusterConfig"]
-    assert service["spec"].keys() <= RAY_SERVICE
-    assert cluster.keys() <= RAY_CLUSTER
-    assert cluster["gcsFaultToleranceOptions"].keys() <= GCS_OPTIONS
-    assert cluster["headGroupSpec"].keys() <= HEAD_GROUP
-    for group in cluster["workerGroupSpecs"]:
-        assert group.keys() <= WORKER_GROUP
+@pytest.mark.parametrize("path", [rayservice.RESULT, rayservice.JOB], ids=lambda path: path.name)
+def test_the_files_have_only_fields_that_kuberay_knows_with_values_of_their_types(path: Path) -> None:
+    jsonschema.Draft202012Validator(KUBERAY).validate(yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("spec", "serveConfigV3"), ""),
+        (("spec", "rayClusterConfig", "rayVersion"), 2.6),
+        (("spec", "rayClusterConfig", "headGroupSpec", "rayStartParams", "num-cpus"), 0),
+        (("spec", "rayClusterConfig", "workerGroupSpecs", 0, "minReplicas"), "1"),
+        (("spec", "rayClusterConfig", "workerGroupSpecs", 0, "template", "spec", "volumes", 0, "pvc"), {}),
+    ],
+)
+def test_a_field_that_kuberay_does_not_know_is_found(service: dict[str, dict], place: tuple, value: object) -> None:
+    broken = copy.deepcopy(service)
+    *way, last = place
+    functools.reduce(operator.getitem, way, broken)[last] = value
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(KUBERAY).validate(broken)
+
+
+def test_groups_have_sizes_that_are_possible(service: dict[str, dict]) -> None:
+    for group in service["spec"]["rayClusterConfig"]["workerGroupSpecs"]:
         assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
-    for group in groups(service):
-        assert all(isinstance(value, str) for value in group["rayStartParams"].values())
-        assert group["template"]["spec"].keys() <= POD
+
+
+def test_the_job_runs_the_batch_as_it_can_be_run_here_on_the_machines_of_the_service(service: dict[str, dict]) -> None:
+    job = yaml.safe_load(rayservice.JOB.read_text())["spec"]
+    python, _, module, *arguments = shlex.split(job["entrypoint"])
+    assert (python, module) == ("python", "cluster.batch")
+    given = batch.parser().parse_args(arguments)
+    machines = {group["groupName"]: group for group in job["rayClusterSpec"]["workerGroupSpecs"]}
+    assert given.gpus <= machines["gpu"]["maxReplicas"]
+    assert Path(given.checkpoints) == Path("/weights")
+    load_preset(given.preset)
+    assert list(machines) == [group["groupName"] for group in service["spec"]["rayClusterConfig"]["workerGroupSpecs"]]
+    assert "autopartgen-keys" not in rayservice.JOB.read_text(), "a batch has no callers"
+
+
+def test_no_node_has_two_ingresses_and_the_jobs_size_the_rest(service: dict[str, dict]) -> None:
+    [application] = yaml.safe_load(service["spec"]["serveConfigV2"])["applications"]
+    sizes = {one["name"]: one for one in application["deployments"]}
+    assert sizes["Ingress"]["max_replicas_per_node"] == 1
+    assert application["autoscaling_policy"] == {"policy_function": "deployments.scaling:replicas_for_jobs"}
+    assert {name for name, one in sizes.items() if "autoscaling_config" not in one} == {"Ingress"}
+    orchestrator = sizes["Orchestrator"]["autoscaling_config"]
+    assert orchestrator["target_ongoing_requests"] == application["args"]["concurrent_jobs"]
 
 
 def test_every_pod_runs_as_a_user_with_its_limits_and_mounts_only_volumes_that_it_has(
@@ -107,7 +137,7 @@ def test_every_gpu_fraction_fits_the_gpus_of_one_pod(service: dict[str, dict]) -
 
 
 def test_the_settings_of_the_template_are_all_of_deployments_that_there_are(service: dict[str, dict]) -> None:
-    _, settings = yaml.safe_load_all(rayservice.TEMPLATE.read_text())
+    *_, settings = yaml.safe_load_all(rayservice.TEMPLATE.read_text())
     config = yaml.safe_load(service["spec"]["serveConfigV2"])
     names = {one["name"] for one in config["applications"][0]["deployments"]}
     assert settings["deployments"].keys() <= names
@@ -187,6 +217,32 @@ def test_both_images_have_every_package_whose_commands_apg_loads() -> None:
     packages = {name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
     copied = [rest for word, rest in instructions() if word == "COPY"]
     assert all(copied.count(f"{name} {name}") == 2 for name in packages)
+
+
+def test_the_images_begin_at_a_fixed_version_and_install_packages_by_hash_before_the_source() -> None:
+    [base] = [rest for word, rest in instructions() if word == "ARG"]
+    assert re.fullmatch(r"BASE=python:3\.11\.\d+-slim-\w+", base)
+    flow = [f"{word} {rest}" for word, rest in instructions()]
+    installs = [at for at, line in enumerate(flow) if "--require-hashes --no-deps -r requirements.txt" in line]
+    sources = [at for at, line in enumerate(flow) if line.startswith("COPY apg_core")]
+    assert len(installs) == len(sources) == 2
+    assert max(installs) < min(sources)
+    assert all("--no-deps" in line for line in flow if "--editable" in line)
+
+
+def test_the_packages_of_the_images_are_those_of_the_lock_each_with_a_hash() -> None:
+    lock = map(Requirement, (ROOT / "requirements.lock").read_text().splitlines())
+    image = {"python_version": "3.11", "python_full_version": "3.11.11", "sys_platform": "linux"}
+    locked = {
+        one.name: str(one.specifier).removeprefix("==")
+        for one in lock
+        if one.marker is None or one.marker.evaluate(image)
+    }
+    text = (ROOT / "cluster" / "requirements.txt").read_text()
+    entries = re.findall(r"^([\w.-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.MULTILINE)
+    assert len(entries) == len(re.findall(r"^\w", text, re.MULTILINE)) > 100
+    assert {name: version for name, version, _ in entries} == {name: locked[name] for name, _, _ in entries}
+    assert "://" not in text
 
 
 def test_every_command_of_the_dockerfile_is_shell_that_parses() -> None:

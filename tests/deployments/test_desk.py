@@ -11,6 +11,7 @@ from ray import serve
 
 from apg_core.errors import ApgError
 from apg_core.protocol.job import Artifact, Job, ProblemError
+from apg_core.protocol.mask import MaskOptions, MaskSuggestion
 from apg_core.sandbox.decoder import Decoder
 from clients import AsyncAutoPartGenClient
 from clients.async_jobs import AsyncJobs
@@ -19,7 +20,7 @@ from deployments.errors import ExpiredError, JobNotFoundError
 from deployments.replicas.handle_desk import HandleDesk
 from deployments.stores.jobs.feed import EventFeed
 from tests.support.http_server import Server
-from tests.support.inputs import png
+from tests.support.inputs import png, two_blocks_png
 
 Call = Callable[[AsyncJobs, Job], Awaitable[object]]
 
@@ -103,6 +104,20 @@ def test_an_artifact_that_a_job_does_not_show_is_the_same_error_both_ways(server
     job = submitted(server)
     assert refusals(server, job, fetch(name)) == {"http": "not_found", "handle": "not_found"}
     server.runner.succeed(server.runner.claim())
+
+
+def test_a_mask_is_suggested_the_same_both_ways(server: Server) -> None:
+    async def main() -> list[tuple[MaskSuggestion, bytes]]:
+        picture, options = two_blocks_png(), MaskOptions(regions=2)
+        async with both_ways(server) as clients:
+            return [
+                (await one.suggest_mask(picture, options), await one.suggest_mask_png(picture, options))
+                for one in clients.values()
+            ]
+
+    over_http, over_a_handle = asyncio.run(main())
+    assert over_http == over_a_handle
+    assert over_http[0].regions == 2
 
 
 async def _follow(client: AsyncJobs, job: Job) -> object:

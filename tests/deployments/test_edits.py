@@ -160,8 +160,12 @@ def test_an_edit_is_cancelled_like_any_job_and_keeps_what_it_has(shop: EditShop)
         assert (job.status, set(shop.meshes(child))) == ("cancelled", {"mesh_000.glb", "mesh_002.glb"})
         with zipfile.ZipFile(io.BytesIO(shop.content(child, "all.zip"))) as archive:
             assert sorted(archive.namelist()) == ["mesh_000.glb", "mesh_002.glb"]
-        with pytest.raises(JobNotEndedError, match=parent):
-            await shop.edit(child, operation="remove", parts=[0])
+        # What it has done does not count: to change it is to change its parent.
+        again = await shop.edit(child, operation="remove", parts=[2])
+        assert (again.parent, shop.meshes(again.id)) == (child, {})
+        assert (await shop.run(again.id)).status == "succeeded"
+        before = shop.meshes(parent)
+        assert shop.meshes(again.id) == {name: before[name] for name in ("mesh_000.glb", "mesh_001.glb")}
 
     run(main())
 

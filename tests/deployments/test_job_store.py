@@ -216,6 +216,16 @@ def test_an_owner_has_at_most_its_share_of_unfinished_jobs(service: Service) -> 
     service.store.cancel(job.id, "ann")
 
 
+def test_jobs_that_wait_and_run_are_unfinished_and_ended_ones_are_not(service: Service) -> None:
+    service.submit()
+    service.submit("bob")
+    claim = service.leases.claim("me")
+    assert claim is not None
+    assert service.leases.unfinished() == 2
+    service.leases.finish(claim.lease, JobEnd("succeeded"))
+    assert service.leases.unfinished() == 1
+
+
 def test_jobs_are_claimed_in_the_order_of_arrival_and_once_each(service: Service) -> None:
     ids = [service.submit().id for _ in range(12)]
     claimed: list[str] = []

@@ -11,9 +11,10 @@ from ray.serve._private.application_state import override_deployment_info
 from ray.serve._private.deployment_info import DeploymentInfo
 from ray.serve.schema import ServeApplicationSchema, ServeDeploySchema
 
+from apg_core.pipeline.memory import GB, ROWS_OF_AN_OBJECT, memory
 from apg_core.presets import load_preset
-from cluster.sizing import GB, ROWS_OF_AN_OBJECT, memory
 from deployments.app import build_app
+from deployments.replicas.networks import CPU_ROWS
 from deployments.settings import AppArgs
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +89,7 @@ def test_every_job_that_runs_has_its_place_in_the_sampler(name: str) -> None:
     args, infos = AppArgs.model_validate(application_of(name).args), deployed(name)
     jobs = args.concurrent_jobs * infos["Orchestrator"].deployment_config.num_replicas
     assert jobs <= infos["PartSampler"].deployment_config.max_ongoing_requests
-    assert jobs * ROWS_OF_AN_OBJECT <= args.models.sampler_rows
+    assert jobs * ROWS_OF_AN_OBJECT <= (args.models.sampler_rows or CPU_ROWS)
 
 
 def _unknown_keys(content: Any, model: Any, path: str = "") -> list[str]:

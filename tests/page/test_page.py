@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from apg_core.presets import load_preset
+from apg_core.protocol.options import GenerationOptions
 from tests.page.conftest import OpenStudio
 from tests.support.browser import DESKTOP, PHONE, ROOT, Studio, WholeService
 from tests.support.waiting import until
@@ -100,6 +102,24 @@ def test_only_changed_options_are_sent_and_all_of_them_come_from_the_description
     job = studio.begin(seed=11, iou_grid_size=16)
     assert json.loads(studio.sent("options")) == {"seed": 11, "iou_grid_size": 16}
     assert httpx.get(f"{studio.url}/v1/jobs/{job}").json()["options"]["iou_grid_size"] == 16
+
+
+def test_a_preset_is_chosen_where_there_are_several_and_what_was_changed_stays(
+    own_service: WholeService, open_studio: OpenStudio
+) -> None:
+    own_service.options = ["--more", "tiny"]
+    own_service.start()
+    studio = open_studio(own_service)
+    tiny = load_preset("tiny").complete(GenerationOptions())
+    studio.page.locator("#option-max_parts").fill("5")
+    studio.page.locator("#preset").select_option("tiny")
+    assert studio.page.locator("#option-num_inference_steps").input_value() == str(tiny.num_inference_steps)
+    assert studio.page.locator("#option-max_parts").input_value() == "5"
+    studio.drop(CHAIR)
+    job = studio.begin(seed=5)
+    assert (json.loads(studio.sent("options")), studio.sent("preset")) == ({"seed": 5, "max_parts": 5}, b"tiny")
+    made = httpx.get(f"{own_service.url}/v1/jobs/{job}").json()
+    assert (made["preset"], made["options"]["best_of"]) == ("tiny", tiny.best_of)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from apg_core.pipeline.edit_brief import EditBrief
 from apg_core.pipeline.editing import carry_out
 from apg_core.pipeline.ending import Resume
 from apg_core.pipeline.keeping import INPUTS_FILE, fingerprint
+from apg_core.pipeline.loading import ModelLoader
 from apg_core.pipeline.local import Generation, Pipeline, generate_from_image, generate_from_mesh, load_pipeline
-from apg_core.pipeline.local_stages import run_at_once
+from apg_core.pipeline.local_stages import load_at_first_use, run_at_once
 from apg_core.protocol.edit import Continue, Edit, Merge, Pick, Remove, Rename, Reorder, Resample, Split
 from apg_core.protocol.manifest import AcceptedPart, StopReason
 from apg_core.protocol.mesh import TriangleMesh
@@ -212,6 +213,29 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / LATENTS_FILE).write_bytes(b"not this")
     with pytest.raises(InputError, match="damaged"):
         edit(nano(), tmp_path, Remove(parts=(0,)))
+
+
+def test_a_folder_whose_file_was_damaged_since_is_refused(folder: Path, tmp_path: Path) -> None:
+    content = bytearray((folder / LATENTS_FILE).read_bytes())
+    content[-1000] ^= 1
+    (tmp_path / LATENTS_FILE).write_bytes(content)
+    with pytest.raises(InputError, match="damaged"):
+        edit(nano(), tmp_path, Remove(parts=(0,)))
+
+
+def test_what_needs_no_network_loads_none(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(ModelLoader, "_load", lambda self, network, build, **named: loaded.append(network))
+    pipeline = load_at_first_use("nano", "cpu")
+    for place, change in enumerate((Rename(names={0: "seat"}), Remove(parts=(1,)), Merge(parts=(0, 2)))):
+        edit(pipeline, folder, change, output_dir=tmp_path / str(place))
+    edit(pipeline, folder, Reorder(order=(2, 1, 0)), output_dir=tmp_path / "order")
+    assert loaded == []
+    monkeypatch.undo()
+    again = edit(pipeline, folder, Resample(parts=(1,), seed=8), output_dir=tmp_path / "again")
+    same = edit(nano(), folder, Resample(parts=(1,), options={"seed": 8}), output_dir=tmp_path / "same")
+    assert again.manifest.edit == same.manifest.edit
+    assert files(tmp_path / "again") == files(tmp_path / "same")
 
 
 def test_sampling_with_other_weights_is_refused_and_what_needs_none_is_not(folder: Path, tiny: Pipeline) -> None:

@@ -72,6 +72,17 @@ def test_an_edit_that_is_made_in_python_is_refused_in_the_same_words() -> None:
         Remove(parts=(0, 0))
 
 
+def test_an_option_may_be_named_beside_the_fields_in_python() -> None:
+    assert Resample(parts=(1,), seed=8, options={"grid_size": 64}) == Resample(
+        parts=(1,), options={"grid_size": 64, "seed": 8}
+    )
+    assert Continue(max_parts=9) == Continue(options={"max_parts": 9})
+    with pytest.raises(OptionError, match="max_parts"):
+        Continue(max_parts=0)
+    with pytest.raises(EditError, match="seed is no field of this edit"):
+        Merge(parts=(0, 1), seed=8)
+
+
 def test_an_option_of_an_edit_is_checked_as_any_option() -> None:
     with pytest.raises(OptionError, match="did you mean 'seed'"):
         Resample(parts=(0,), options={"sed": 8})

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -34,7 +35,7 @@ class RunningService:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._config = folder / "serve.yaml"
-        self._config.write_text(yaml.safe_dump(self._settings()))
+        self._config.write_text(yaml.safe_dump(self.settings()))
         self._driver: psutil.Popen | None = None
         self.answers: set[tuple[int, str]] = set()
         """Status and media type of every answer to the question whether it is ready."""
@@ -133,10 +134,11 @@ class RunningService:
         self._driver = None
         assert names == [], f"left behind: {names}"
 
-    def _settings(self) -> dict[str, object]:
-        settings: dict[str, object] = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    def settings(self) -> dict[str, Any]:
+        """The config file that it is started with."""
+        settings: dict[str, Any] = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
         settings["http_options"] = {"host": "127.0.0.1", "port": self.port}
-        [application] = settings["applications"]  # type: ignore[misc]
+        [application] = settings["applications"]
         application["args"] = {
             "models": {"preset": "nano", "device": "cpu", "threads": 1},
             "stores": {"folder": str(self.state), "lease_seconds": LEASE_SECONDS},

@@ -9,13 +9,13 @@ import pytest
 import trimesh
 
 from tests.service.conftest import ROOT, RunningService
-from tests.support.inputs import box_glb
+from tests.support.inputs import box_glb, two_blocks_png
 
 pytestmark = [pytest.mark.http, pytest.mark.network, pytest.mark.timeout(1800)]
 
 MOST_BYTES = 16 * 2**20
 
-SCRIPT = """
+SCRIPT = r"""
 import sys
 from clients import AsyncAutoPartGenClient, AutoPartGenClient
 with AutoPartGenClient(sys.argv[1]) as client:
@@ -25,6 +25,8 @@ with AutoPartGenClient(sys.argv[1]) as client:
     )
     assert [event.part.name for event in heard if event.part] == ["mesh_000.glb", "mesh_001.glb"], heard
     assert heard[-1].is_last
+    assert client.suggest_mask("blocks.png").regions == 2
+    assert client.suggest_mask_png("blocks.png")[:4] == b"\x89PNG"
 print(job.status, sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "numpy", "ray", "rich"}))
 """
 
@@ -57,6 +59,7 @@ def test_the_client_alone_is_small(light: Path) -> None:
 
 def test_the_client_alone_submits_follows_and_fetches(light: Path, service: RunningService, tmp_path: Path) -> None:
     (tmp_path / "box.glb").write_bytes(box_glb())
+    (tmp_path / "blocks.png").write_bytes(two_blocks_png())
     assert run(light, tmp_path, "python", "-c", SCRIPT, service.url) == "succeeded []\n"
     assert len(trimesh.load(tmp_path / "python" / "mesh_001.glb", force="mesh").faces) > 0
 

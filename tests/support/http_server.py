@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from apg_core.geometry.isosurface import lack_of
 from apg_core.presets import load_preset
@@ -93,15 +94,21 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def run_server(
-    folder: Path, *, keys: dict[str, str] | None = None, limits: dict[str, float] | None = None
+    folder: Path,
+    *,
+    keys: dict[str, str] | None = None,
+    limits: dict[str, float] | None = None,
+    root: str = "",
+    more_presets: Sequence[str] = (),
 ) -> Iterator[Server]:
-    """A server until the generator is closed."""
+    """A server until the generator is closed, under the path `root` as Serve does it for a route prefix."""
     database = Database(f"sqlite:///{folder / 'jobs.db'}")
     schema.prepare(database)
     artifacts = ArtifactStore(str(folder / "artifacts"))
     store = JobStore(database)
     desk = Desk(
         preset=load_preset("nano"),
+        more_presets=tuple(map(load_preset, more_presets)),
         limits=ServiceLimits(**(limits or {})),  # type: ignore[arg-type]
         jobs=store,
         artifacts=artifacts,
@@ -124,7 +131,10 @@ def run_server(
     )
     api = build_api(service)
 
-    config = uvicorn.Config(api, port=0, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        await api(scope if scope["type"] == "lifespan" else scope | {"root_path": root}, receive, send)
+
+    config = uvicorn.Config(served, port=0, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
     web = uvicorn.Server(config)
     started = threading.Event()
 
@@ -139,7 +149,7 @@ def run_server(
     thread.start()
     assert started.wait(60)
     port = web.servers[0].sockets[0].getsockname()[1]
-    running.append(Server(f"http://127.0.0.1:{port}", service, Runner(database, artifacts)))
+    running.append(Server(f"http://127.0.0.1:{port}{root}", service, Runner(database, artifacts)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("fastapi.routing._PING_INTERVAL", HEARTBEAT_SECONDS)  # it has no public way
         yield running[0]

@@ -23,6 +23,13 @@ def mask_png(regions: int = 2, *, size: int = 64) -> bytes:
     return _encoded(Image.fromarray(labels))
 
 
+def two_blocks_png() -> bytes:
+    """Two blocks of different colours on white."""
+    pixels = np.full((96, 128, 3), 255, np.uint8)
+    pixels[20:76, 16:56], pixels[20:76, 72:112] = (200, 40, 40), (40, 60, 200)
+    return _encoded(Image.fromarray(pixels))
+
+
 def blank_png(size: int = 8) -> bytes:
     """Nothing but zeros."""
     return _encoded(Image.fromarray(np.zeros((size, size), np.uint8)))

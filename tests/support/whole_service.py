@@ -7,12 +7,14 @@ killed; started again on the same folder it goes on.
 import argparse
 import asyncio
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
 
 from apg_core.pipeline.local import Pipeline, load_pipeline
+from apg_core.presets import load_preset
 from apg_core.sandbox.decoder import Decoder
 from deployments.desk import Desk
 from deployments.http.api import build_api
@@ -23,6 +25,7 @@ from deployments.running.runner import JobRunner
 from deployments.running.worker import JobWorker
 from deployments.settings import StoreSettings
 from deployments.stores.jobs.feed import EventFeed
+from deployments.stores.jobs.records import Share
 from deployments.stores.opening import Stores, open_stores
 from tests.support.http_server import lack_here
 from tests.support.job_stages import Gate, LocalJobStages
@@ -38,16 +41,18 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--preset", default="nano")
     parser.add_argument("--keys", type=Path)
+    parser.add_argument("--more", action="append", default=[], metavar="PRESET", help="one whose jobs only wait")
     given = parser.parse_args()
     pipeline = load_pipeline(given.preset, "cpu")
     settings = StoreSettings(folder=given.folder, lease_seconds=LEASE_SECONDS)
-    threading.Thread(target=_work, args=(pipeline, settings), daemon=True).start()
-    service = _service(pipeline, open_stores(settings), None if given.keys is None else Keys.from_file(given.keys))
+    threading.Thread(target=_work, args=(pipeline, settings, given.more), daemon=True).start()
+    keys = None if given.keys is None else Keys.from_file(given.keys)
+    service = _service(pipeline, open_stores(settings), keys, given.more)
     with suppress(KeyboardInterrupt):
         uvicorn.run(build_api(service), port=given.port, log_level="warning", timeout_graceful_shutdown=1)
 
 
-def _service(pipeline: Pipeline, stores: Stores, keys: Keys | None) -> Service:
+def _service(pipeline: Pipeline, stores: Stores, keys: Keys | None, more: Sequence[str]) -> Service:
     limits = ServiceLimits()
 
     async def check_ready() -> None:
@@ -56,6 +61,7 @@ def _service(pipeline: Pipeline, stores: Stores, keys: Keys | None) -> Service:
     return Service(
         desk=Desk(
             preset=pipeline.preset,
+            more_presets=tuple(map(load_preset, more)),
             limits=limits,
             jobs=stores.jobs,
             artifacts=stores.artifacts,
@@ -70,7 +76,7 @@ def _service(pipeline: Pipeline, stores: Stores, keys: Keys | None) -> Service:
     )
 
 
-def _work(pipeline: Pipeline, settings: StoreSettings) -> None:
+def _work(pipeline: Pipeline, settings: StoreSettings, others: Sequence[str]) -> None:
     stores = open_stores(settings)
     runner = JobRunner(
         preset=pipeline.preset,
@@ -81,7 +87,8 @@ def _work(pipeline: Pipeline, settings: StoreSettings) -> None:
     )
 
     async def work() -> None:
-        worker = JobWorker(stores, runner, concurrent_jobs=1)
+        share = Share(preset=pipeline.preset.name, others=frozenset(others))
+        worker = JobWorker(stores, runner, concurrent_jobs=1, share=share)
         worker.start()
         while True:
             await asyncio.sleep(1)

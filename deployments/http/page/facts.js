@@ -1,7 +1,7 @@
 // The facts of a job: from what, when, with which options, and how to make it anew.
 import { button, element } from "./elements.js";
 import { differing } from "./recipes.js";
-import { loadedModel } from "./service.js";
+import { modelOf } from "./service.js";
 import { words } from "./words.js";
 
 /** @typedef {import("./service.js").Job} Job */
@@ -20,7 +20,7 @@ export function factsOf(job, again) {
     [text.runs, text.times(job.attempt)],
   ]);
   if (job.parent) rows.splice(1, 0, [text.parent, element("a", { href: `#/jobs/${job.parent}` }, job.parent.slice(0, 8))]);
-  loadedModel()
+  modelOf(job)
     .then(({ defaults }) => {
       const changed = Object.entries(differing(job, defaults)).filter(([name]) => name !== "seed");
       options.replaceChildren(changed.length ? element("ul", { class: "plain" }, ...changed.map(([name, value]) => element("li", {}, element("code", {}, `${name} = ${value}`)))) : text.none);

@@ -21,15 +21,15 @@ const LARGEST_RANDOM_SEED = 2 ** 31;
 
 /** The form, and what in it was changed. */
 export class OptionForm {
-  /** @param {{components: {schemas: Record<string, any>}}} description */
-  constructor(description) {
+  /** @param {{components: {schemas: Record<string, any>}}} description @param {Record<string, Option>} defaults of a preset */
+  constructor(description, defaults) {
     const { schemas } = description.components;
     /** @type {Record<string, Schema>} */
     const options = schemas.GenerationOptions.properties;
     /** @type {Map<string, {field: Field, row: HTMLElement, note: HTMLElement}>} */
     this.fields = new Map();
     const names = Object.keys(options).filter((name) => !LEFT_OUT.has(name));
-    for (const name of names) this.#add(name, plain(options[name], schemas));
+    for (const name of names) this.#add(name, { ...plain(options[name], schemas), default: defaults[name] });
     const first = FIRST.filter((name) => this.fields.has(name));
     const rest = names.filter((name) => !FIRST.includes(name));
     /** @param {string[]} some */

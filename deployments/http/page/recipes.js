@@ -32,12 +32,15 @@ export function recipesOf(job, defaults, url) {
 function ofSubmission(job, options, url) {
   const inputs = Object.entries(job.inputs);
   const settings = Object.entries(options);
+  const { preset } = job;
   const curl = ["curl -i", ...inputs.map(([field, { name }]) => `-F ${quoted(`${field}=@${name}`)}`)];
   if (settings.length) curl.push(`-F ${quoted(`options=${JSON.stringify(options)}`)}`);
+  if (preset) curl.push(`-F ${quoted(`preset=${preset}`)}`);
   curl.push(quoted(`${url}/v1/jobs`));
   const named = inputs.map(([field, { name }]) => `${field}=${JSON.stringify(name)}`);
   if (settings.length) named.push(`options=${pythonic(options)}`);
-  const apg = [`apg submit --url ${quoted(url)}`, ...inputs.map(([field, { name }]) => `--${field} ${quoted(name)}`),
+  if (preset) named.push(`preset=${JSON.stringify(preset)}`);
+  const apg = [`apg submit --url ${quoted(url)}`, ...(preset ? [`--preset ${quoted(preset)}`] : []), ...inputs.map(([field, { name }]) => `--${field} ${quoted(name)}`),
     ...settings.map(([name, value]) => `--option ${quoted(`${name}=${value}`)}`), "--output_path out"];
   return {
     curl: curl.join(" \\\n  "),
@@ -51,13 +54,30 @@ function ofEdit(parent, edit, url) {
   const { operation, ...rest } = edit;
   const given = Object.entries(rest).filter(([, value]) => value !== null && value !== undefined);
   const body = JSON.stringify({ operation, ...Object.fromEntries(given) });
-  const named = given.map(([name, value]) => `${name}=${pythonic(value)}`);
+  const kind = `${String(operation)[0].toUpperCase()}${String(operation).slice(1)}`;
+  const named = given.map(([name, value]) => `${name}=${name === "names" ? pythonicNames(value) : pythonic(value)}`);
   return {
     curl: ["curl -i -H 'Content-Type: application/json'", `-d ${quoted(body)}`, quoted(`${url}/v1/jobs/${parent}/edits`)].join(" \\\n  "),
-    python: python(url, `job = client.edit(${[JSON.stringify(parent), JSON.stringify(operation), ...named].join(", ")})\n    print(job.id)`),
-    apg: ["curl -i -H 'Content-Type: application/json'", `-d ${quoted(body)}`, quoted(`${url}/v1/jobs/${parent}/edits`)].join(" \\\n  "),
+    python: python(url, `job = client.edit(${JSON.stringify(parent)}, ${kind}(${named.join(", ")}))\n    print(job.id)`, `from apg_core import ${kind}\n`),
+    apg: [`apg edit-job ${parent} --url ${quoted(url)}`, ...flagsOf(edit), "--output_path out"].join(" \\\n  "),
   };
 }
 
-/** @param {string} url @param {string} body */
-const python = (url, body) => `from clients import AutoPartGenClient\n\nwith AutoPartGenClient(${JSON.stringify(url)}) as client:\n    ${body}\n`;
+/** Names by the number of their part. @param {unknown} names */
+const pythonicNames = (names) =>
+  `{${Object.entries(/** @type {Record<string, string>} */ (names)).map(([index, name]) => `${index}: ${pythonic(name)}`).join(", ")}}`;
+
+/** What `apg edit-job` is told. @param {Record<string, unknown>} edit @returns {string[]} */
+function flagsOf(edit) {
+  const { operation, parts, part, order, candidate, candidates, names, options } = /** @type {Record<string, any>} */ (edit);
+  const what = parts ?? order ?? [part ?? candidate].filter((one) => one !== undefined);
+  const renamed = Object.entries(names ?? {}).map(([index, name]) => quoted(`${index}=${name}`));
+  return [
+    [`--${operation}`, ...what, ...renamed].join(" "),
+    ...(candidates > 1 ? [`--candidates ${candidates}`] : []),
+    ...Object.entries(options ?? {}).map(([name, value]) => `--option ${quoted(`${name}=${value}`)}`),
+  ];
+}
+
+/** @param {string} url @param {string} body @param {string} [imports] */
+const python = (url, body, imports = "") => `${imports}from clients import AutoPartGenClient\n\nwith AutoPartGenClient(${JSON.stringify(url)}) as client:\n    ${body}\n`;

@@ -12,7 +12,7 @@ import { words } from "./words.js";
  *   parts_total: number | null, queue_position: number | null, created_at: string, started_at: string | null,
  *   finished_at: string | null, attempt: number, seed: number, mode: string, options: Record<string, Option>,
  *   inputs: Record<string, {name: string, sha256: string}>, stop_reason: string | null, artifacts: Artifact[],
- *   error: Problem | null, parent?: string | null, edit?: Record<string, unknown> | null
+ *   error: Problem | null, preset?: string, parent?: string | null, edit?: Record<string, unknown> | null
  * }} Job
  * @typedef {{
  *   id: number, type: "progress" | "part" | "succeeded" | "failed" | "cancelled", job_id: string, at: string,
@@ -91,11 +91,16 @@ export const newKey = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 export const service = {
-  /** @param {Partial<Record<string, File>>} files @param {Record<string, Option>} options @param {string} key @returns {Promise<Job>} */
-  submit(files, options, key) {
+  /**
+   * @param {Partial<Record<string, File>>} files @param {Record<string, Option>} options @param {string} key
+   * @param {string | undefined} preset
+   * @returns {Promise<Job>}
+   */
+  submit(files, options, key, preset) {
     const form = new FormData();
     for (const [field, file] of Object.entries(files)) if (file) form.append(field, file, file.name);
     form.append("options", JSON.stringify(options));
+    if (preset) form.append("preset", preset);
     return json("v1/jobs", { method: "POST", body: form, headers: { "Idempotency-Key": key } });
   },
   /** @param {string} id @returns {Promise<Job>} */
@@ -116,12 +121,21 @@ export const service = {
   description: () => json("openapi.json"),
 };
 
-/** The presets, asked for once. @type {Promise<Model> | null} */
+/** The presets that run here, asked for once. @type {Promise<Model[]> | null} */
 let loaded = null;
 
-/** The preset that runs here. @returns {Promise<Model>} */
-export function loadedModel() {
-  loaded ??= service.models().then(({ models }) => models.find((model) => model.loaded) ?? models[0]);
+/** The presets that run here; the first is that of a job that names none. @returns {Promise<Model[]>} */
+export function loadedModels() {
+  loaded ??= service.models().then(({ models }) => {
+    const running = models.filter((model) => model.loaded);
+    return running.length ? running : models.slice(0, 1);
+  });
   loaded.catch(() => (loaded = null));
   return loaded;
+}
+
+/** The preset of a job. @param {Job} job @returns {Promise<Model>} */
+export async function modelOf(job) {
+  const models = await loadedModels();
+  return models.find((model) => model.name === job.preset) ?? models[0];
 }

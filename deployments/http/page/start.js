@@ -4,7 +4,7 @@ import { EXAMPLES, filesOf, pictureOf } from "./examples.js";
 import { ENDINGS, keep, kindOf, modeOf } from "./files.js";
 import { openMaskEditor, pictureOfMask } from "./mask/editor.js";
 import { OptionForm } from "./options.js";
-import { ProblemError, loadedModel, newKey, reason, service } from "./service.js";
+import { ProblemError, loadedModels, newKey, reason, service } from "./service.js";
 import { pictureOfMesh } from "./viewer/thumbnail.js";
 import { words } from "./words.js";
 
@@ -33,6 +33,8 @@ export class StartView {
     /** @type {OptionForm | null} */
     this.form = null;
     this.key = newKey();
+    /** @type {string | undefined} */
+    this.chosen = undefined;
     this.cards = element("div", { class: "inputs" });
     this.mode = element("p", { class: "mode", role: "status" });
     this.go = element("button", { type: "button", class: "primary large", id: "go", onclick: () => this.#submit() }, icon("play"), element("span", {}, text.go));
@@ -139,14 +141,29 @@ export class StartView {
 
   async #describe() {
     try {
-      const [description, model] = await Promise.all([service.description(), loadedModel()]);
-      this.form = new OptionForm(description);
-      this.form.fill(this.wanted);
-      this.options.replaceChildren(this.form.element);
-      this.preset.textContent = words.options.preset_is(model.name);
+      this.#offer(await service.description(), await loadedModels());
     } catch (error) {
       this.options.replaceChildren(element("p", { class: "problem" }, reason(error)));
     }
+  }
+
+  /** The options as a preset has them, with what was changed already. @param {any} description @param {import("./service.js").Model[]} models */
+  #offer(description, models) {
+    const choice = element("select", { id: "preset", "aria-label": words.options.choose_preset, hidden: models.length < 2, onchange: () => show() },
+      ...models.map(({ name }) => element("option", { value: name }, name)));
+    const about = element("span", {});
+    const show = () => {
+      const model = models[choice.selectedIndex];
+      const wanted = this.form?.changed ?? this.wanted;
+      this.form = new OptionForm(description, model.defaults);
+      this.form.fill(wanted);
+      this.key = newKey();
+      this.chosen = model === models[0] ? undefined : model.name;
+      this.options.replaceChildren(this.form.element);
+      about.textContent = words.options.preset_is(model.name);
+    };
+    this.preset.replaceChildren(choice, about);
+    show();
   }
 
   async #submit() {
@@ -156,7 +173,7 @@ export class StartView {
     const label = /** @type {HTMLElement} */ (this.go.querySelector("span"));
     label.textContent = text.going;
     try {
-      const job = await service.submit(this.files, this.form?.changed ?? {}, this.key);
+      const job = await service.submit(this.files, this.form?.changed ?? {}, this.key, this.chosen);
       await keep(this.files, job.inputs);
       location.hash = `#/jobs/${job.id}`;
     } catch (error) {

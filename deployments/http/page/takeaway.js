@@ -1,7 +1,7 @@
 // What can be taken away from a job: its files, and the same call from a script.
 import { button, element, notice, save, toggle } from "./elements.js";
 import { recipesOf } from "./recipes.js";
-import { loadedModel, reason, service } from "./service.js";
+import { modelOf, reason, service } from "./service.js";
 import { words } from "./words.js";
 
 /** @typedef {import("./service.js").Job} Job */
@@ -24,7 +24,7 @@ export function filesOf(job) {
   }
   const scripts = element("section", { class: "scripts" }, element("h2", {}, text.script));
   host.append(scripts);
-  loadedModel().then((model) => scripts.append(recipes(job, model.defaults))).catch(() => scripts.remove());
+  modelOf(job).then((model) => scripts.append(recipes(job, model.defaults))).catch(() => scripts.remove());
   return host;
 }
 

@@ -70,7 +70,7 @@ export const words = {
     dropHere: "Drop it here",
   },
   options: {
-    title: "Options",
+    title: "Options", choose_preset: "Preset",
     /** @param {string} preset */
     preset_is: (preset) => `Preset ${preset}. What you leave alone stays as it has it.`,
     /** @param {number} count */

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import Literal
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from apg_core.protocol.job import JobStatus, Problem
@@ -24,6 +24,7 @@ from deployments.stores.jobs.records import (
     JsonObject,
     Lease,
     PartRecord,
+    Share,
     StoredArtifact,
 )
 from deployments.stores.jobs.rows import JobRow, add_event, insert_artifacts, parts_of, public_artifact, records_of
@@ -71,21 +72,26 @@ class JobLeases:
         self._max_runs = max_runs
         self._clock = clock
 
-    def claim(self, runner: str) -> Claim | None:
-        """Take up the oldest job that is queued or whose lease has run out; None when there is none."""
+    def claim(self, runner: str, share: Share | None = None) -> Claim | None:
+        """Take up the oldest job of the share (or of all) that is queued or whose lease has run out, if there is one.
+
+        It has the share's preset from then on.
+        """
         with self._database.reading() as connection:  # most looks find nothing: do not take the write lock
-            if connection.execute(self._claimable()).one_or_none() is None:
+            if connection.execute(self._claimable(share)).one_or_none() is None:
                 return None
         now = self._clock()
-        changes = {
+        changes: dict[str, object] = {
             "status": JobStatus.RUNNING,
             "lease": f"{runner}/{uuid4().hex}",
             "lease_until": now + self._lease_seconds,
             "started_at": func.coalesce(jobs.c.started_at, now),
             "attempt": jobs.c.attempt + 1,
         }
+        if share is not None:
+            changes["preset"] = share.preset
         with self._database.writing() as connection:
-            chosen = self._claimable().with_for_update(skip_locked=True).scalar_subquery()
+            chosen = self._claimable(share).with_for_update(skip_locked=True).scalar_subquery()
             claimed = update(jobs).where(jobs.c.number == chosen).values(changes).returning(*jobs.c)
             row = connection.execute(claimed).one_or_none()
             if row is None:
@@ -93,6 +99,13 @@ class JobLeases:
             add_event(connection, row, kind="progress", at=now)
             tallies.add(connection, _claim_tally(row, now))
             return _claim(connection, row)
+
+    def unfinished(self, share: Share | None = None) -> int:
+        """Jobs of the share (or all) that are queued or run, whoever runs them."""
+        is_open = jobs.c.status.in_((JobStatus.QUEUED, JobStatus.RUNNING))
+        query = select(func.count()).select_from(jobs).where(is_open, _in_share(share))
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one()
 
     def renew(self, leases: Collection[Lease]) -> dict[str, LeaseState]:
         """Hold these jobs for another lease time; says per job id what to do with it."""
@@ -195,15 +208,21 @@ class JobLeases:
                 add_event(connection, ended, kind="cancelled", at=now)
                 tallies.add(connection, end_tally(ended, now))
 
-    def _claimable(self) -> Select[int]:
+    def _claimable(self, share: Share | None) -> Select[int]:
         lapsed = and_(
             jobs.c.status == JobStatus.RUNNING,
             jobs.c.lease_until < self._clock(),
             jobs.c.attempt < self._max_runs,
         )
         wanted = and_(~jobs.c.deleted, ~jobs.c.cancel_requested)
-        query = select(jobs.c.number).where(wanted, or_(jobs.c.status == JobStatus.QUEUED, lapsed))
+        query = select(jobs.c.number).where(wanted, _in_share(share), or_(jobs.c.status == JobStatus.QUEUED, lapsed))
         return query.order_by(jobs.c.number).limit(1)
+
+
+def _in_share(share: Share | None) -> ColumnElement[bool]:
+    if share is None:
+        return true()
+    return jobs.c.preset == share.preset if share.others is None else jobs.c.preset.not_in(share.others)
 
 
 def end_tally(row: JobRow, now: float) -> Tally:

@@ -37,6 +37,8 @@ class NewJob:
     seed: int
     options: OptionValues
     inputs: dict[str, InputEntry]
+    preset: str = ""
+    """What it is run with; empty for whichever is the service's first."""
     artifacts: tuple[StoredArtifact, ...] = ()
     parts_total: int | None = None
     request_id: str | None = None
@@ -92,6 +94,7 @@ class JobRecord:
     last_event: int
     parent: str | None = None
     edit: JsonObject | None = None
+    preset: str = ""
     artifacts: tuple[StoredArtifact, ...] = ()
 
     def artifact(self, name: str) -> StoredArtifact | None:
@@ -105,6 +108,16 @@ class RecordPage:
 
     records: tuple[JobRecord, ...]
     next_number: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """Which jobs a runner takes up."""
+
+    preset: str
+    """What it runs them with."""
+    others: frozenset[str] | None = None
+    """Presets that have runners of their own: all other jobs are this one's. None: those of `preset` alone are."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,5 +116,6 @@ def _record(row: JobRow, stored: list[StoredArtifact], queue_position: int | Non
         last_event=row.last_event,
         parent=row.parent,
         edit=row.edit,
+        preset=row.preset,
         artifacts=tuple(stored),
     )

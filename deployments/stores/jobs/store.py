@@ -190,6 +190,7 @@ class JobStore:
                 created_at=now,
                 seed=new.seed,
                 mode=new.mode,
+                preset=new.preset,
                 options=new.options,
                 inputs={name: entry.model_dump() for name, entry in new.inputs.items()},
                 parts_total=new.parts_total,

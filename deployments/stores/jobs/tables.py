@@ -48,6 +48,7 @@ jobs = Table(
     Column("attempt", Integer, nullable=False, server_default=text("0")),
     Column("seed", BigInteger, nullable=False),
     Column("mode", String(32), nullable=False),
+    Column("preset", String(200), nullable=False, server_default=text("''")),  # empty: whichever the service had
     Column("options", JSON, nullable=False),
     Column("inputs", JSON, nullable=False),
     Column("stop_reason", String(64)),

@@ -28,6 +28,7 @@ def job_view(record: JobRecord) -> Job:
         attempt=record.runs,
         seed=record.seed,
         mode=record.mode,
+        preset=record.preset,
         options=record.options,
         inputs=record.inputs,
         parent=record.parent,
