@@ -44,7 +44,7 @@ class Tiled:
     solids: bool
     """Whether manifold3d accepts every part, and each edge of it has two faces."""
     away: float
-    """Largest distance of a corner of an outside face to the given surface."""
+    """Largest distance of a corner or the middle of an outside face to the given surface."""
     seconds: float
     """Of one processor."""
 
@@ -89,9 +89,11 @@ def _tiled(
     mesh = given["mesh"]
     assert isinstance(mesh, TriangleMesh)
     normalised, _ = normalise(mesh)
-    room = 0 if "mask" in given else max(0, min(8, 12 - len(sampled)))
+    masked = "mask" in given
+    room = 0 if masked else max(0, min(8, 12 - len(sampled)))
+    fitting = Fitting(Grid(grid_size), at_edges=True, further=room, regroup=not masked)
     started = time.process_time()
-    fitted = fit_parts([part.mesh for part in sampled], normalised, Fitting(Grid(grid_size), True, room))
+    fitted = fit_parts([part.mesh for part in sampled], normalised, fitting)
     seconds = time.process_time() - started
     return measured(name, fitted, normalised, seconds)
 
@@ -120,8 +122,9 @@ def _is_solid(mesh: TriangleMesh) -> bool:
 
 def _away(mesh: TriangleMesh, given: TriangleMesh) -> float:
     assert mesh.source is not None
-    outside = np.unique(mesh.faces[mesh.source >= 0])
-    return float(nearest_face(given, mesh.vertices[outside])[0].max(initial=0.0))
+    outside = mesh.faces[mesh.source >= 0]
+    places = np.concatenate([mesh.vertices[np.unique(outside)], mesh.vertices[outside].mean(axis=1)])
+    return float(nearest_face(given, places)[0].max(initial=0.0))
 
 
 def _row(name: str, every: Sequence[Tiled]) -> str:

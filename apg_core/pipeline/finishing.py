@@ -13,14 +13,17 @@ from PIL import Image as PilImage
 from apg_core.geometry.measure import measure
 from apg_core.geometry.normalise import upright
 from apg_core.geometry.parts.cleanup import connected_scene, smooth
+from apg_core.geometry.parts.partition import measured_again
 from apg_core.geometry.picture.colours import further_colours, part_colour
 from apg_core.geometry.picture.render import coloured_mask, preview
 from apg_core.pipeline.earlier import LATENTS_FILE, earlier_of, record_of
 from apg_core.pipeline.ending import Ending
+from apg_core.pipeline.fit import partition_entry
 from apg_core.pipeline.looks import look_warnings, part_looks
 from apg_core.pipeline.part_files import draft_glb, part_files
 from apg_core.protocol.arrays import Labels
-from apg_core.protocol.manifest import AcceptedPart, Manifest, PartEntry, PlacementEntry, Provenance
+from apg_core.protocol.manifest import AcceptedPart, Manifest, PartEntry, PartitionEntry, PlacementEntry, Provenance
+from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import Prompt
 
@@ -56,7 +59,18 @@ def finish(ending: Ending, options: GenerationOptions) -> Ending:
         f"scene cleanup dropped part {part.facts.index}: it touches no other" for part in finished if part.mesh.is_empty
     )
     kept = tuple(part for part in finished if not part.mesh.is_empty)
-    return replace(ending, parts=kept, warnings=ending.warnings + dropped)
+    partition = _measured_again(ending, meshes, moved=options.smooth_iters > 0)
+    return replace(ending, parts=kept, warnings=ending.warnings + dropped, partition=partition)
+
+
+def _measured_again(ending: Ending, meshes: Sequence[TriangleMesh], *, moved: bool) -> PartitionEntry | None:
+    """How the parts divide the given mesh after they were changed to these; empty ones are none any more."""
+    before = [part.mesh for part in ending.parts]
+    if ending.partition is None or all(now is then for now, then in zip(meshes, before, strict=True)):
+        return ending.partition
+    found = measured_again(before, meshes, exact=ending.partition.exact and not moved)
+    rows = {part.facts.index: row for row, part in enumerate(ending.parts) if not meshes[row].is_empty}
+    return partition_entry(found, rows)
 
 
 def _coloured(parts: Sequence[AcceptedPart]) -> list[AcceptedPart]:

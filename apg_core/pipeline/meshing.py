@@ -9,6 +9,7 @@ from apg_core.geometry.parts.cleanup import Cleaned, clean_part, simplified
 from apg_core.geometry.parts.fitting import Fitted, Fitting, fit_parts
 from apg_core.geometry.parts.merging import merge
 from apg_core.geometry.parts.overlap import SurfaceCells, overlap
+from apg_core.geometry.parts.partition import measured_again
 from apg_core.geometry.parts.refitting import Reopened, fit_reopened
 from apg_core.geometry.parts.seen import RegionPicture
 from apg_core.geometry.surface import Surface, SurfaceSampling, sample_surface, zero_surface
@@ -60,7 +61,7 @@ class MeshWorker:
 
     def refit(self, parts: Sequence[TriangleMesh], reopened: Reopened, options: MeshOptions) -> FittedParts:
         """A region of the given mesh divided among the parts, and how all parts divide it then."""
-        return _fitted(fit_reopened(parts, reopened, _fitting(options)), options)
+        return _fitted(fit_reopened(parts, reopened, _fitting(options)), options, kept=reopened.kept)
 
 
 def _fitting(options: MeshOptions) -> Fitting:
@@ -72,10 +73,11 @@ def _fitting(options: MeshOptions) -> Fitting:
     )
 
 
-def _fitted(fitted: Fitted, options: MeshOptions) -> FittedParts:
-    return FittedParts(
-        parts=tuple(simplified(mesh, options) for mesh in fitted.meshes),
-        share=fitted.enclosed,
-        remainder=fitted.remainder,
-        partition=fitted.partition,
-    )
+def _fitted(fitted: Fitted, options: MeshOptions, *, kept: Sequence[TriangleMesh] = ()) -> FittedParts:
+    """What was cut, simplified where that is asked for, and measured then; `kept` are measured with it."""
+    parts = tuple(simplified(mesh, options) for mesh in fitted.meshes)
+    partition = fitted.partition
+    if any(part.mesh is not mesh for part, mesh in zip(parts, fitted.meshes, strict=True)):
+        after = [*kept, *(part.mesh for part in parts)]
+        partition = measured_again([*kept, *fitted.meshes], after, exact=False)
+    return FittedParts(parts=parts, share=fitted.enclosed, remainder=fitted.remainder, partition=partition)

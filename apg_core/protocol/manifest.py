@@ -175,7 +175,7 @@ class PartitionShare(BaseModel):
 
 
 class PartitionEntry(BaseModel):
-    """How the parts divide the solid that the given mesh encloses, measured when they were fitted to it."""
+    """How the parts divide the solid that the given mesh encloses, measured on the parts as they are in the end."""
 
     model_config = ConfigDict(frozen=True)
 

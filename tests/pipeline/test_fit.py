@@ -68,6 +68,25 @@ def test_the_manifest_tells_how_the_parts_divide_the_mesh(tiny: Pipeline) -> Non
     )
 
 
+def test_the_manifest_tells_how_smoothed_parts_divide_the_mesh(tiny: Pipeline) -> None:
+    latents = [latent_of(tiny, ball(0.4, (x, 0, 0))) for x in (-0.5, 0.5)]
+    options = QUIET.model_copy(update={"max_parts": 2, "further_parts": 0, "smooth_iters": 20})
+    whole = block((2, 1, 1))
+    made = generate_from_mesh(from_latents(tiny, *latents), whole, options=options)
+    bodies = [Manifold(Mesh(part.mesh.vertices, part.mesh.faces.astype(np.uint32))) for part in made.parts]
+    given = Manifold(Mesh(whole.vertices.astype(np.float32), whole.faces.astype(np.uint32)))
+    partition = made.manifest.partition
+    assert partition is not None
+    assert not partition.exact
+    left = (given - (bodies[0] + bodies[1])).volume() / given.volume()
+    assert left > 1e-3
+    assert partition.unclaimed == pytest.approx(left, rel=1e-3)
+    assert partition.doubly_claimed == pytest.approx((bodies[0] ^ bodies[1]).volume() / given.volume(), abs=1e-6)
+    assert [part.share for part in partition.parts] == pytest.approx(
+        [body.volume() / given.volume() for body in bodies], rel=1e-4
+    )
+
+
 def test_a_region_whose_part_has_nothing_of_the_mesh_has_failed(tiny: Pipeline) -> None:
     latents = [latent_of(tiny, ball(0.5, (-0.3, 0, 0))), latent_of(tiny, ball(0.15, (0.8, 0.8, 0.8)))]
     picture = np.full((64, 64, 3), 255, np.uint8)
@@ -114,8 +133,13 @@ def test_fitted_parts_are_simplified_only_where_that_is_asked_for(tiny: Pipeline
     fitting = asyncio.run(tiny.stages.fit_parts([ball(0.5)], given, options))
     assert fitting.share == 1
     assert len(fitting.parts[0].mesh.faces) == len(given.faces)
+    assert fitting.partition.unclaimed < 1e-6
     simpler = options.model_copy(update={"simplify_fitted": True})
-    (part,) = asyncio.run(tiny.stages.fit_parts([ball(0.5)], given, simpler)).parts
+    simplified = asyncio.run(tiny.stages.fit_parts([ball(0.5)], given, simpler))
+    (part,) = simplified.parts
+    assert fitting.partition.exact
+    assert not simplified.partition.exact
+    assert simplified.partition.unclaimed > 1e-4
     assert len(part.mesh.faces) <= 420
     assert part.notes[0].startswith("simplified from")
     assert radii(part.mesh) == pytest.approx(0.55, abs=0.02)

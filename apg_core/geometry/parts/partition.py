@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from manifold3d import Error, Manifold, Mesh64
+from jaxtyping import Float
+from manifold3d import Error, Manifold, Mesh64, OpType
 
 from apg_core.geometry.parts.solids import GivenSolid
 from apg_core.protocol.mesh import TriangleMesh
@@ -54,7 +55,26 @@ def written(solid: GivenSolid, body: Manifold) -> TriangleMesh:
 def measured(meshes: Sequence[TriangleMesh], solid: GivenSolid) -> Partition:
     """How these parts tile the solid; what two of them share is measured as their intersection."""
     volume = solid.body.volume()
-    bodies = [Manifold() if mesh.is_empty else _body(mesh) for mesh in meshes]
+    bodies = [_body(mesh) for mesh in meshes]
+    volumes, shared = _volumes(bodies)
+    doubly = shared.sum() / 2
+    claimed = volumes.sum() - doubly
+    return _partition(solid.exact, volume, max(volume - claimed, 0.0), volumes, shared)
+
+
+def measured_again(before: Sequence[TriangleMesh], after: Sequence[TriangleMesh], *, exact: bool) -> Partition:
+    """How parts tile what they made up before they were changed; they may stick out of it now.
+
+    `exact` is whether what is left of their outside is the given surface still.
+    """
+    solid = Manifold.batch_boolean([_body(mesh) for mesh in before], OpType.Add)
+    bodies = [_body(mesh) for mesh in after]
+    unclaimed = (solid - Manifold.batch_boolean(bodies, OpType.Add)).volume()
+    return _partition(exact, solid.volume(), unclaimed, *_volumes(bodies))
+
+
+def _volumes(bodies: Sequence[Manifold]) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, "S S"]]:
+    """The volume of each body, and of what each two share."""
     volumes = np.array([body.volume() for body in bodies])
     shared = np.zeros((len(bodies), len(bodies)))
     boxes = [np.array(body.bounding_box()).reshape(2, 3) for body in bodies]
@@ -63,11 +83,16 @@ def measured(meshes: Sequence[TriangleMesh], solid: GivenSolid) -> Partition:
             meet = (boxes[one][0] <= boxes[other][1]).all() and (boxes[other][0] <= boxes[one][1]).all()
             if meet and volumes[one] > 0 and volumes[other] > 0:
                 shared[one, other] = shared[other, one] = max((body ^ bodies[other]).volume(), 0.0)
-    doubly = shared.sum() / 2
+    return volumes, shared
+
+
+def _partition(
+    exact: bool, volume: float, unclaimed: float, volumes: Float[np.ndarray, " S"], shared: Float[np.ndarray, "S S"]
+) -> Partition:
     return Partition(
-        exact=solid.exact,
-        unclaimed=max(volume - volumes.sum() + doubly, 0.0) / volume,
-        doubly_claimed=doubly / volume,
+        exact=exact,
+        unclaimed=float(unclaimed / volume),
+        doubly_claimed=float(shared.sum() / 2 / volume),
         shares=tuple((volumes / volume).tolist()),
         shared=tuple((shared.sum(axis=1) / np.maximum(volumes, 1e-12)).tolist()),
     )
@@ -81,5 +106,7 @@ def _accepted(mesh: TriangleMesh) -> bool:
 
 
 def _body(mesh: TriangleMesh) -> Manifold:
+    if mesh.is_empty:
+        return Manifold()
     # In double precision, though the numbers are single: the library's own single precision moves them about.
     return Manifold(Mesh64(mesh.vertices.astype(np.float64), mesh.faces.astype(np.uint64)))

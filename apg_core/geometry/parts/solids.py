@@ -14,6 +14,7 @@ from manifold3d import Error, Manifold, Mesh64, OpType
 from apg_core.geometry.band.lattice import CORNERS, Box, Grid, NarrowBand, distinct
 from apg_core.geometry.isosurface import extract_surface
 from apg_core.geometry.parts.cleanup import face_components
+from apg_core.geometry.parts.crowded import without_crowded_edges
 from apg_core.geometry.solid import enclosed, nearest_face
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -44,6 +45,8 @@ class GivenSolid:
 def solid_of(mesh: TriangleMesh) -> Manifold | None:
     """The mesh as a solid with outward faces, corners at one place made one; None where it is not closed."""
     welded = _welded(mesh)
+    if len(welded.faces) == 0:
+        return None
     faces = welded.faces if _volume(welded) >= 0 else welded.faces[:, ::-1]
     return _closed(TriangleMesh(welded.vertices, faces, welded.source), Manifold.reserve_ids(1))
 
@@ -149,14 +152,19 @@ def _welded(mesh: TriangleMesh) -> TriangleMesh:
     vertices, inverse = np.unique(mesh.vertices.astype(np.float64), axis=0, return_inverse=True)
     faces = inverse.reshape(-1)[mesh.faces]
     kept = np.flatnonzero((faces != np.roll(faces, 1, axis=1)).all(axis=1))
-    # A face that is there again, turned the same way, is of a shell laid over itself.
+    # A face that is there again, turned the same way, is of a shell laid over itself; turned the other way, it and the
+    # first are a sheet with nothing in it.
     turned = np.take_along_axis(faces[kept], (faces[kept].argmin(axis=1)[:, None] + np.arange(3)) % 3, axis=1)
-    kept = kept[np.sort(np.unique(turned, axis=0, return_index=True)[1])]
+    turned, first = np.unique(turned, axis=0, return_index=True)
+    _, place, count = np.unique(np.sort(turned, axis=1), axis=0, return_inverse=True, return_counts=True)
+    kept = kept[np.sort(first[count[place.reshape(-1)] == 1])]
     return TriangleMesh(vertices, faces[kept], kept)
 
 
 def _shells(mesh: TriangleMesh) -> Iterator[TriangleMesh]:
     """The connected surfaces of a mesh, faces of each turned the same way where they were not."""
+    if len(mesh.faces) == 0:
+        return
     label = face_components(mesh)
     order = np.argsort(label, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
@@ -169,7 +177,8 @@ def _closed(mesh: TriangleMesh, original: int) -> Manifold | None:
     """The shell as a solid, which may be inside out; None where it is not closed."""
     for faces in (mesh.faces, None):
         turned = igl.bfs_orient(mesh.faces.astype(np.int64))[0].astype(np.int64) if faces is None else faces
-        solid = _solid(mesh.vertices, turned, mesh.source, original)
+        plain = without_crowded_edges(TriangleMesh(mesh.vertices, turned, mesh.source))
+        solid = _solid(plain.vertices, plain.faces, plain.source, original)
         if solid.status() == Error.NoError and not solid.is_empty():
             return solid
     return None
