@@ -22,9 +22,7 @@ from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.stage import Stage
 
 
-async def fit_edited(
-    brief: EditBrief, parts: Sequence[AcceptedPart], mesh: TriangleMesh | None, seen: Seen
-) -> Fitted:
+async def fit_edited(brief: EditBrief, parts: Sequence[AcceptedPart], mesh: TriangleMesh | None, seen: Seen) -> Fitted:
     """The parts of an edit as they divide the normalised mesh, where one was given and options ask for it."""
     if mesh is None or not brief.options.fit_to_mesh:
         return Fitted(tuple(parts))
@@ -132,9 +130,7 @@ def _same_as_before(change: _Change, listed: Sequence[AcceptedPart]) -> tuple[st
     return tuple(f"part {index} has all that it had of the given mesh, and nothing else; {hint}" for index in same)
 
 
-async def _all_anew(
-    brief: EditBrief, parts: Sequence[AcceptedPart], mesh: TriangleMesh, seen: Seen
-) -> Fitted:
+async def _all_anew(brief: EditBrief, parts: Sequence[AcceptedPart], mesh: TriangleMesh, seen: Seen) -> Fitted:
     """All parts fitted from what was sampled; those that come out with the same surface are the ones from before."""
     fitted = await fit_to_mesh(brief, [part.as_sampled for part in parts], mesh, seen)
     before = {part.facts.index: part for part in parts}
