@@ -157,6 +157,11 @@ class HandleStages:
         package = self.handles.mesh_worker.call(MeshWorkerReplica.package, ending, prompt, options, provenance)
         return await self._do(Stage.PACKAGE, package)
 
+    async def preview(self, ending: Ending, prompt: Prompt, options: GenerationOptions) -> OutputFile | None:
+        """See `JobStages`."""
+        draw = self.handles.mesh_worker.call(MeshWorkerReplica.preview, ending, prompt, options)
+        return await self._do(Stage.PACKAGE, draw)
+
     async def _sample(self, requests: Sequence[LatentRequest], on_step: OnStep | None) -> Sequence[LatentArray]:
         async for item in self.handles.part_sampler.stream(PartSamplerReplica.sample, requests):
             if isinstance(item, list):
