@@ -125,7 +125,7 @@ def memory_growth(url: str, process: psutil.Process) -> dict[str, float]:
     rounds = []
     for _ in range(3):
         run_quietly(url)
-        rounds.append(memory_of(process))
+        rounds.append(memory_of(process, private=True))
     *_, before, after = rounds
     return {name: after[name] / before[name] - 1 for name in sorted(before) if name in after}
 

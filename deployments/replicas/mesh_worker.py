@@ -8,6 +8,7 @@ from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.parts.refitting import Reopened
+from apg_core.geometry.parts.seen import RegionPicture
 from apg_core.geometry.picture.render import preview
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.ending import Ending
@@ -51,9 +52,15 @@ class MeshWorkerReplica(Replica):
         """The part as it is kept."""
         return self._meshes.clean(mesh, options, grid_size)
 
-    def fit(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
+    def fit(
+        self,
+        parts: Sequence[TriangleMesh],
+        given: TriangleMesh,
+        options: MeshOptions,
+        picture: RegionPicture | None = None,
+    ) -> FittedParts:
         """The parts cut to the given mesh and grown into its gaps."""
-        return self._meshes.fit(parts, given, options)
+        return self._meshes.fit(parts, given, options, picture)
 
     def merge(self, parts: Sequence[TriangleMesh]) -> Cleaned:
         """The parts in one."""
