@@ -45,6 +45,10 @@ QUICK = SMALL | {"max_parts": 1, "num_inference_steps": 2}
 class Measured:
     """Everything that was measured; seconds and bytes."""
 
+    ready: float
+    """From the command to the first answer that says ready."""
+    plain: list[float]
+    """A GET that asks nothing of anybody, through the same proxy: the floor of the next two."""
     submit: list[float]
     status: list[float]
     alone: list[float]
@@ -54,8 +58,10 @@ class Measured:
     step: float
     cancel: list[float]
     memory_warm: dict[str, int]
-    """Private memory of each deployment's replicas."""
+    """Memory of each deployment's replicas (PSS: what is shared counts in part for each who has it)."""
     memory_end: dict[str, int]
+    with_torch: list[str]
+    """Deployments of which a replica has loaded torch."""
 
 
 @contextmanager
@@ -88,19 +94,34 @@ def running_service(preset: str) -> Iterator[tuple[str, psutil.Process, Path]]:
 
 def measure(preset: str) -> Measured:
     """Measure everything against a fresh service."""
+    started = time.perf_counter()
     with running_service(preset) as (url, process, _), AutoPartGenClient(url) as client:
+        ready = time.perf_counter() - started
         _run(client, SHARED, seed=0)  # whatever is done once is done now
         alone = [_timed(partial(_run, client, SHARED, seed=seed)) for seed in range(max(TOGETHER))]
         together = {count: _timed(partial(_run_together, url, count)) for count in TOGETHER}
         first_part, step = _first_part(client)
         cancel = [_cancel(client, seed) for seed in range(5)]
-        submit, status = _overhead(url, client)
+        plain, submit, status = _overhead(url, client)
         for seed in range(MEMORY_WARM):
             _run(client, QUICK, seed=seed)
         memory_warm = memory_of(process)
         for seed in range(MEMORY_WARM, MEMORY_JOBS):
             _run(client, QUICK, seed=seed)
-        return Measured(submit, status, alone, together, first_part, step, cancel, memory_warm, memory_of(process))
+        return Measured(
+            ready=ready,
+            plain=plain,
+            submit=submit,
+            status=status,
+            alone=alone,
+            together=together,
+            first_part=first_part,
+            step=step,
+            cancel=cancel,
+            memory_warm=memory_warm,
+            memory_end=memory_of(process),
+            with_torch=sorted({name for name, one in replicas(process) if loads_torch(one)}),
+        )
 
 
 def main() -> int:
@@ -113,20 +134,24 @@ def main() -> int:
     if args.json:
         args.json.write_text(json.dumps(asdict(measured), indent=1), encoding="utf-8")
     lines = [
+        ("start to ready", f"{measured.ready:.1f} s", "15 s"),
+        ("a plain GET, p50 / p95", f"{_ms(measured.plain, 50)} / {_ms(measured.plain, 95)} ms", ""),
         ("submit, p50 / p95", f"{_ms(measured.submit, 50)} / {_ms(measured.submit, 95)} ms", "10 / 30 ms"),
-        ("status, p50 / p95", f"{_ms(measured.status, 50)} / {_ms(measured.status, 95)} ms", "10 / 30 ms"),
+        ("status, p50 / p95", f"{_ms(measured.status, 50)} / {_ms(measured.status, 95)} ms", "5 / 15 ms"),
     ]
     for count, seconds in measured.together.items():
         serial = sum(measured.alone[:count])
         gain = f"{seconds:.2f} s, serial {serial:.2f} s: {serial / seconds:.2f} x"
-        lines.append((f"{count} jobs together", gain, "1.5 x" if count == max(TOGETHER) else ""))
+        lines.append((f"{count} jobs together", gain, "1.6 x" if count == max(TOGETHER) else ""))
     warm, end = measured.memory_warm, measured.memory_end
     growth = {name: end[name] - warm[name] for name in warm}
     most = max(growth, key=lambda name: growth[name])
     lines += [
-        ("time to first part", f"{measured.first_part:.2f} s", ""),
+        ("time to first part", f"{measured.first_part:.2f} s", "2 s"),
         ("cancel, worst of 5", f"{max(measured.cancel):.2f} s", f"one step + 0.5 s = {measured.step + 0.5:.2f} s"),
-        (f"memory of the replicas after {MEMORY_WARM} jobs", f"{sum(warm.values()) / 2**20:.0f} MiB", ""),
+        (f"memory of the replicas after {MEMORY_WARM} jobs", f"{sum(warm.values()) / 2**20:.0f} MiB", "2000 MiB"),
+        *((f"- {name}", f"{size / 2**20:.0f} MiB", "") for name, size in sorted(warm.items())),
+        ("replicas that have torch", ", ".join(measured.with_torch), ""),
         (
             f"growth to {MEMORY_JOBS} jobs",
             f"{sum(growth.values()) / 2**20:+.0f} MiB, {most} {growth[most] / 2**20:+.0f} MiB",
@@ -179,11 +204,14 @@ def _cancel(client: AutoPartGenClient, seed: int) -> float:
     return time.perf_counter() - asked
 
 
-def _overhead(url: str, client: AutoPartGenClient) -> tuple[list[float], list[float]]:
-    submit, status = [], []
+def _overhead(url: str, client: AutoPartGenClient) -> tuple[list[float], list[float], list[float]]:
+    plain, submit, status = [], [], []
     picture = PICTURE.read_bytes()
     with httpx.Client(base_url=url, timeout=60) as http:
         for _ in range(CALLS):
+            started = time.perf_counter()
+            http.get("/health/live")
+            plain.append(time.perf_counter() - started)
             started = time.perf_counter()
             answer = http.post("/v1/jobs", files={"image": ("a.png", picture)})
             submit.append(time.perf_counter() - started)
@@ -192,19 +220,30 @@ def _overhead(url: str, client: AutoPartGenClient) -> tuple[list[float], list[fl
             http.get(here)
             status.append(time.perf_counter() - started)
             client.delete(answer.json()["id"])
-    return submit, status
+    return plain, submit, status
 
 
-def memory_of(process: psutil.Process) -> dict[str, int]:
-    """Private memory of each deployment's replicas; what they share, they do not each hold."""
-    total: dict[str, int] = {}
+def replicas(process: psutil.Process) -> Iterator[tuple[str, psutil.Process]]:
+    """Each replica of a service, by the name of its deployment."""
     for one in process.children(recursive=True):
-        try:
+        with suppress(psutil.NoSuchProcess):
             named = re.search(r"replica:+autopartgen[:#](\w+)", " ".join(one.cmdline()), re.IGNORECASE)
             if named:
-                total[named[1]] = total.get(named[1], 0) + one.memory_full_info().uss
-        except psutil.NoSuchProcess:
-            continue
+                yield named[1], one
+
+
+def loads_torch(process: psutil.Process) -> bool:
+    """Whether a process has loaded torch's library."""
+    return "libtorch" in Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8", errors="replace")
+
+
+def memory_of(process: psutil.Process, *, private: bool = False) -> dict[str, int]:
+    """Memory of each deployment's replicas: PSS, or what is `private`, in which one's growth is its own (USS)."""
+    total: dict[str, int] = {}
+    for name, one in replicas(process):
+        with suppress(psutil.NoSuchProcess):
+            memory = one.memory_full_info()
+            total[name] = total.get(name, 0) + (memory.uss if private else memory.pss)
     return total
 
 

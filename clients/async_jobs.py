@@ -9,7 +9,7 @@ from apg_core.protocol.edit import Edit
 from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus
 from apg_core.protocol.mask import MaskOptions, MaskSuggestion
 from clients.errors import WaitTimeoutError
-from clients.files import FileSource, wanted, write_artifact
+from clients.files import LOOK_SECONDS, FileSource, is_being_drawn, wanted, write_artifact
 from clients.submission import Inputs
 
 OnEvent: TypeAlias = Callable[[Event], None]
@@ -74,7 +74,10 @@ class AsyncJobs(Protocol):
         return await self.get(job_id)
 
     async def download(self, job: Job, folder: Path | str, *, names: list[str] | None = None) -> list[Path]:
-        """Fetch a job's artifacts (or those named) into a folder."""
+        """Fetch a job's artifacts (or those named) into a folder; all of them, once its preview is there."""
+        while names is None and is_being_drawn(job):
+            await asyncio.sleep(LOOK_SECONDS)
+            job = await self.get(job.id)
         return [await self._fetch(job.id, artifact, folder) for artifact in wanted(job, names)]
 
     async def generate(

@@ -1,10 +1,13 @@
 """Files that go to a service and come back from it."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 from uuid import uuid4
 
-from apg_core.protocol.job import Artifact, Job
+from apg_core.protocol.job import Artifact, Job, JobStatus
+
+PREVIEW, PREVIEW_SECONDS, LOOK_SECONDS = "preview.png", 20, 0.25
 
 FileSource: TypeAlias = Path | str | bytes
 """A file's path, or its content."""
@@ -28,6 +31,14 @@ def write_artifact(artifact: Artifact, content: bytes, folder: Path | str) -> Pa
         return temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_being_drawn(job: Job) -> bool:
+    """Whether the job's preview is still to come: a job has ended before its picture is drawn."""
+    if job.finished_at is None or job.status is not JobStatus.SUCCEEDED or not job.parts_done:
+        return False
+    late = datetime.now(UTC) - job.finished_at > timedelta(seconds=PREVIEW_SECONDS)
+    return not late and job.options.get("preview") is True and all(one.name != PREVIEW for one in job.artifacts)
 
 
 def wanted(job: Job, names: list[str] | None) -> list[Artifact]:

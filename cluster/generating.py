@@ -13,6 +13,7 @@ from ray.actor import ActorHandle
 
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.overlap import SurfaceCells
+from apg_core.geometry.parts.seen import RegionPicture
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.codec import ShapeCodec
@@ -85,8 +86,14 @@ class SharedStages:
     async def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
         return await self.meshes.call(MeshWorker.clean, mesh, options, grid_size)
 
-    async def fit_parts(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
-        return await self.meshes.call(MeshWorker.fit, parts, given, options)
+    async def fit_parts(
+        self,
+        parts: Sequence[TriangleMesh],
+        given: TriangleMesh,
+        options: MeshOptions,
+        picture: RegionPicture | None = None,
+    ) -> FittedParts:
+        return await self.meshes.call(MeshWorker.fit, parts, given, options, picture)
 
     async def _on_codec_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self.codec_thread, work)

@@ -76,11 +76,11 @@ def _config(args: argparse.Namespace) -> Path:
 
     settings = yaml.safe_load(args.config.read_text())
     settings["http_options"] = settings.get("http_options", {}) | http
-    [application] = settings["applications"]
-    arguments = application.setdefault("args", {})
-    for name, change in changes.items():
-        arguments[name] = arguments.get(name, {}) | change
-    folder = AppArgs.model_validate(arguments).stores.folder
+    for application in settings["applications"]:  # one for each preset, with the same stores
+        arguments = application.setdefault("args", {})
+        for name, change in changes.items():
+            arguments[name] = arguments.get(name, {}) | change
+    folder = AppArgs.model_validate(settings["applications"][0]["args"]).stores.folder
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "serve.yaml"
     config.write_text(yaml.safe_dump(settings, sort_keys=False))

@@ -25,6 +25,7 @@ HEAD_BYTES = 64 * 1024  # request line and headers; browsers and proxies send le
 HEAD_SECONDS = 10.0
 BODY_SECONDS = 30.0  # in which some more of a body must come
 ANSWER_SECONDS = 120.0  # beyond the longest `Prefer: wait` and the time to decode
+CONNECTIONS = 2_000  # at a time; each follower of events holds one
 RETRY_AFTER_SECONDS = 5
 _ROUTES = "/-/routes"
 _CODES = {400: "malformed", 404: "not_found", 408: "too_slow", 431: "headers_too_large", 503: "not_ready"}
@@ -37,7 +38,7 @@ def middlewares() -> list[Middleware]:
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's HTTP, with a bound on the size of a request's head and on the time that it takes to come."""
+    """uvicorn's HTTP, with bounds on connections, on the size of a request's head and on the time that this takes."""
 
     _head_bytes = 0
     _in_head = True
@@ -47,7 +48,12 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody has connected, and has a while to say what for."""
         super().connection_made(transport)
-        self._wait_for_head()
+        if len(self.connections) > CONNECTIONS:
+            full = f"{CONNECTIONS:,} connections are open, the limit; try again"
+            self._refusal = (HTTPStatus.SERVICE_UNAVAILABLE, full)
+            self.send_400_response("")
+        else:
+            self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """They have gone."""

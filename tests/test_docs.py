@@ -94,3 +94,16 @@ def test_every_link_of_a_document_leads_somewhere(path: Path) -> None:
         if not document.exists() or (place and place not in map(anchor, headings(document))):
             broken.append(match["target"])
     assert broken == []
+
+
+def test_every_promise_is_held_by_tests_that_there_are() -> None:
+    text = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
+    table = text.partition("## What is promised\n")[2].partition("\n## ")[0]
+    promises = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(promises) > 15
+    for promise in promises:
+        named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", promise)
+        assert named, promise
+        for file, test in named:
+            source = (ROOT / "tests" / file).read_text(encoding="utf-8")
+            assert re.search(rf"^(async )?def {test}\(", source, re.MULTILINE), f"{file}::{test}"

@@ -54,7 +54,7 @@ async def carry_out(brief: EditBrief, resume: Resume | None = None) -> Ending:
     whole = await _whole(brief, seen, resume)
     edited = await _edited(brief, seen, whole, resume)
     before = {part.facts.index: part.mesh for part in brief.earlier.parts}
-    fitted = await fit_edited(brief, edited.parts, whole.mesh)
+    fitted = await fit_edited(brief, edited.parts, whole.mesh, seen)
     parts = fitted.parts
     failed = brief.earlier.record.failed_regions if edited.failed_regions is None else edited.failed_regions
     return Ending(

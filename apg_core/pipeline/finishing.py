@@ -14,12 +14,12 @@ from apg_core.geometry.measure import measure
 from apg_core.geometry.normalise import upright
 from apg_core.geometry.parts.cleanup import connected_scene, smooth
 from apg_core.geometry.parts.partition import measured_again
-from apg_core.geometry.picture.colours import further_colours, part_colour
+from apg_core.geometry.picture.colours import Colour, further_colours, part_colour
 from apg_core.geometry.picture.render import coloured_mask, preview
 from apg_core.pipeline.earlier import LATENTS_FILE, earlier_of, record_of
 from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.fit import partition_entry
-from apg_core.pipeline.looks import look_warnings, part_looks
+from apg_core.pipeline.looks import Looks, look_warnings, part_looks
 from apg_core.pipeline.part_files import draft_glb, part_files
 from apg_core.protocol.arrays import Labels
 from apg_core.protocol.manifest import AcceptedPart, Manifest, PartEntry, PartitionEntry, PlacementEntry, Provenance
@@ -28,6 +28,7 @@ from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import Prompt
 
 MANIFEST_FILE = "manifest.json"
+PREVIEW_FILE = "preview.png"
 NAMED_PACKAGES = ("autopartgen-ray", "torch", "diffusers", "transformers", "numpy", "trimesh", "scikit-image")
 
 
@@ -98,25 +99,49 @@ def draft_file(part: AcceptedPart, *, parts_total: int | None) -> OutputFile:
 
 
 def output_files(
-    ending: Ending, *, prompt: Prompt, options: GenerationOptions, provenance: Provenance
+    ending: Ending,
+    *,
+    prompt: Prompt,
+    options: GenerationOptions,
+    provenance: Provenance,
+    with_preview: bool = True,
 ) -> Iterator[OutputFile]:
-    """Every file of a finished ending, the manifest last; `options` are complete."""
+    """Every file of a finished ending, the manifest last; `options` are complete.
+
+    The preview takes as long as all others together; who leaves it out makes it later by `preview_file`.
+    """
     parts = ending.parts
-    colours = [part.facts.colour or part_colour(place, len(parts)) for place, part in enumerate(parts)]
+    colours = _colours(parts)
     looks = part_looks(ending, colours, prompt, options)
     for name, content in part_files(ending, looks, options, provenance):
         yield OutputFile(name, content)
     if prompt.mask is not None and options.visualize_mask:
         yield from _mask_files(prompt.mask, parts, colours)
-    if options.preview and parts:
-        mesh = None if prompt.mesh is None else upright(prompt.mesh, options.input_up)
-        given = mesh if prompt.image is None else ending.prepared
-        shown = [replace(part.mesh, look=next(iter(looks[part.facts.file].values()))) for part in parts]
-        yield OutputFile("preview.png", _png(preview(shown, colours, given=given)))
+    if with_preview and options.preview and parts:
+        yield _preview(ending, looks, prompt, options)
     if options.save_latents:
         yield OutputFile(LATENTS_FILE, earlier_of(ending, record_of(ending, prompt, options, provenance)).pack())
     manifest = _manifest(ending, prompt=prompt, options=options, provenance=provenance)
     yield OutputFile(MANIFEST_FILE, manifest.model_dump_json(indent=2, by_alias=True).encode() + b"\n")
+
+
+def preview_file(ending: Ending, *, prompt: Prompt, options: GenerationOptions) -> OutputFile | None:
+    """The picture of a finished ending, where the options ask for it and there is something to see."""
+    parts = ending.parts
+    if not options.preview or not parts:
+        return None
+    return _preview(ending, part_looks(ending, _colours(parts), prompt, options), prompt, options)
+
+
+def _preview(ending: Ending, looks: Mapping[str, Looks], prompt: Prompt, options: GenerationOptions) -> OutputFile:
+    mesh = None if prompt.mesh is None else upright(prompt.mesh, options.input_up)
+    given = mesh if prompt.image is None else ending.prepared
+    shown = [replace(part.mesh, look=next(iter(looks[part.facts.file].values()))) for part in ending.parts]
+    return OutputFile(PREVIEW_FILE, _png(preview(shown, _colours(ending.parts), given=given)))
+
+
+def _colours(parts: Sequence[AcceptedPart]) -> list[Colour]:
+    return [part.facts.colour or part_colour(place, len(parts)) for place, part in enumerate(parts)]
 
 
 def _mask_files(

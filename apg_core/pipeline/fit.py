@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.partition import Partition
+from apg_core.geometry.parts.seen import RegionPicture
+from apg_core.geometry.projection import NEARLY_WHITE
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.stages import FittedParts
+from apg_core.pipeline.whole import Seen
 from apg_core.protocol.manifest import AcceptedPart, FailedRegion, PartFacts, PartitionEntry, PartitionShare
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions
@@ -27,7 +32,7 @@ class Fitted:
     partition: PartitionEntry | None = None
 
 
-async def fit_to_mesh(brief: Brief, parts: Sequence[AcceptedPart], mesh: TriangleMesh | None) -> Fitted:
+async def fit_to_mesh(brief: Brief, parts: Sequence[AcceptedPart], mesh: TriangleMesh | None, seen: Seen) -> Fitted:
     """The normalised mesh divided among the parts, or where none was given their union; as the options ask for it."""
     if mesh is None and brief.options.exclusive and len(parts) > 1:
         return await _made_exclusive(brief, parts)
@@ -35,7 +40,8 @@ async def fit_to_mesh(brief: Brief, parts: Sequence[AcceptedPart], mesh: Triangl
         return Fitted(tuple(parts))
     await brief.sink.stage(Stage.FIT)
     plain = TriangleMesh(mesh.vertices, mesh.faces)
-    fitting = brief.stages.fit_parts([part.mesh for part in parts], plain, fit_options(brief, len(parts)))
+    options, picture = fit_options(brief, len(parts)), _regions_shown(seen, parts)
+    fitting = brief.stages.fit_parts([part.mesh for part in parts], plain, options, picture)
     fitted = await brief.clock(Stage.FIT, fitting)
     if fitted.share < LEAST_ENCLOSED or all(part.mesh.is_empty for part in fitted.parts):
         found = f"the mesh encloses {fitted.share:.0%} of their volume; is its surface closed?"
@@ -52,6 +58,16 @@ def fit_options(brief: Brief, count: int) -> GenerationOptions:
     regroup = brief.options.regroup_pieces and brief.prompt.regions is None
     further = min(brief.options.further_parts, room)
     return brief.options.model_copy(update={"further_parts": further, "regroup_pieces": regroup})
+
+
+def _regions_shown(seen: Seen, parts: Sequence[AcceptedPart]) -> RegionPicture | None:
+    """Where the picture shows which part, in mask modes."""
+    if seen.labels is None or seen.prepared is None:
+        return None
+    part = np.full(seen.labels.shape, -1)
+    for row, each in enumerate(parts):
+        part[np.isin(seen.labels, [label for label in (each.facts.label, *each.facts.further_labels) if label])] = row
+    return RegionPicture(shown=(seen.labels > 0) | (seen.prepared < NEARLY_WHITE).any(axis=-1), part=part)
 
 
 async def _made_exclusive(brief: Brief, parts: Sequence[AcceptedPart]) -> Fitted:

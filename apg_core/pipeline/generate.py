@@ -63,7 +63,7 @@ async def generate(brief: Brief, resume: Resume | None = None) -> Ending:
         failed=resume.failed_regions,
     )
     sampled = await make_parts(brief, session, seen, whole, resume.parts)
-    fitted = await fit_to_mesh(brief, sampled, whole.mesh)
+    fitted = await fit_to_mesh(brief, sampled, whole.mesh, seen)
     assert session.stop_reason is not None
     return Ending(
         parts=fitted.parts,

@@ -11,6 +11,7 @@ from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.parts.refitting import Reopened
+from apg_core.geometry.parts.seen import RegionPicture
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.codec import ShapeCodec
 from apg_core.pipeline.image_preparer import ImagePreparer
@@ -84,8 +85,14 @@ class LocalStages:
     async def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
         return self.meshes.clean(mesh, options, grid_size)
 
-    async def fit_parts(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
-        return self.meshes.fit(parts, given, options)
+    async def fit_parts(
+        self,
+        parts: Sequence[TriangleMesh],
+        given: TriangleMesh,
+        options: MeshOptions,
+        picture: RegionPicture | None = None,
+    ) -> FittedParts:
+        return self.meshes.fit(parts, given, options, picture)
 
     async def merge_parts(self, parts: Sequence[TriangleMesh]) -> Cleaned:
         return self.meshes.merge(parts)

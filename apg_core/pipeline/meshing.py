@@ -11,6 +11,7 @@ from apg_core.geometry.parts.merging import merge
 from apg_core.geometry.parts.overlap import SurfaceCells, overlap
 from apg_core.geometry.parts.partition import measured_again
 from apg_core.geometry.parts.refitting import Reopened, fit_reopened
+from apg_core.geometry.parts.seen import RegionPicture
 from apg_core.geometry.surface import Surface, SurfaceSampling, sample_surface, zero_surface
 from apg_core.pipeline.stages import CleanedPart, FittedParts
 from apg_core.protocol.mesh import TriangleMesh
@@ -48,9 +49,15 @@ class MeshWorker:
         """The parts in one."""
         return merge(parts)
 
-    def fit(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
+    def fit(
+        self,
+        parts: Sequence[TriangleMesh],
+        given: TriangleMesh,
+        options: MeshOptions,
+        picture: RegionPicture | None = None,
+    ) -> FittedParts:
         """The given mesh divided among the parts, and those of further ones that none of them has."""
-        return _fitted(fit_parts(parts, given, _fitting(options)), options)
+        return _fitted(fit_parts(parts, given, _fitting(options), picture), options)
 
     def refit(self, parts: Sequence[TriangleMesh], reopened: Reopened, options: MeshOptions) -> FittedParts:
         """A region of the given mesh divided among the parts, and how all parts divide it then."""

@@ -75,6 +75,13 @@ def prepare_region(
     return _resized(on_white, size)
 
 
+def prepare_labels(rgba: RgbaImage, labels: Labels, size: int) -> Int[np.ndarray, "{size} {size}"]:
+    """The mask in the same crop as `prepare_whole`, each pixel the nearest label; 0 where the image is transparent."""
+    box = foreground_box(rgba)
+    seen = box.crop(np.where(rgba[..., 3] > FOREGROUND_ALPHA, align_mask(labels, rgba.shape[:2]), 0))
+    return align_mask(seen, (size, size)).astype(np.int32)
+
+
 def align_mask(labels: Labels, shape: tuple[int, ...]) -> Int[np.ndarray, "{shape[0]} {shape[1]}"]:
     """The mask at the image's (rows, columns), each pixel the nearest label."""
     rows, columns = (

@@ -15,13 +15,14 @@ from apg_core.pipeline.edit import next_index
 from apg_core.pipeline.edit_brief import EditBrief
 from apg_core.pipeline.fit import Fitted, fit_options, fit_to_mesh, further_part, partition_entry
 from apg_core.pipeline.stages import FittedParts
+from apg_core.pipeline.whole import Seen
 from apg_core.protocol.edit import Continue, Pick, Resample
 from apg_core.protocol.manifest import AcceptedPart, PartitionEntry
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.stage import Stage
 
 
-async def fit_edited(brief: EditBrief, parts: Sequence[AcceptedPart], mesh: TriangleMesh | None) -> Fitted:
+async def fit_edited(brief: EditBrief, parts: Sequence[AcceptedPart], mesh: TriangleMesh | None, seen: Seen) -> Fitted:
     """The parts of an edit as they divide the normalised mesh, where one was given and options ask for it."""
     if mesh is None or not brief.options.fit_to_mesh:
         return Fitted(tuple(parts))
@@ -31,7 +32,7 @@ async def fit_edited(brief: EditBrief, parts: Sequence[AcceptedPart], mesh: Tria
     edit = brief.plan.edit
     cut = all(part.mesh.source is not None for part in brief.earlier.parts)
     if isinstance(edit, Continue) or (isinstance(edit, Resample | Pick) and not cut):
-        return await _all_anew(brief, parts, mesh)
+        return await _all_anew(brief, parts, mesh, seen)
     if not cut:
         return Fitted(tuple(parts))
     sampled = change.new if isinstance(edit, Resample | Pick) else ()
@@ -129,9 +130,9 @@ def _same_as_before(change: _Change, listed: Sequence[AcceptedPart]) -> tuple[st
     return tuple(f"part {index} has all that it had of the given mesh, and nothing else; {hint}" for index in same)
 
 
-async def _all_anew(brief: EditBrief, parts: Sequence[AcceptedPart], mesh: TriangleMesh) -> Fitted:
+async def _all_anew(brief: EditBrief, parts: Sequence[AcceptedPart], mesh: TriangleMesh, seen: Seen) -> Fitted:
     """All parts fitted from what was sampled; those that come out with the same surface are the ones from before."""
-    fitted = await fit_to_mesh(brief, [part.as_sampled for part in parts], mesh)
+    fitted = await fit_to_mesh(brief, [part.as_sampled for part in parts], mesh, seen)
     before = {part.facts.index: part for part in parts}
     same = tuple(_unless_same(before.get(part.facts.index), part) for part in fitted.parts)
     return replace(fitted, parts=same)

@@ -15,6 +15,7 @@ from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.parts.partition import Partition
 from apg_core.geometry.parts.refitting import Reopened
+from apg_core.geometry.parts.seen import RegionPicture
 from apg_core.geometry.surface import Surface
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.mesh import TriangleMesh
@@ -30,6 +31,8 @@ class PreparedImages:
     whole: RgbImage
     regions: tuple[RgbImage, ...]
     warning: str | None = None
+    labels: Labels | None = None
+    """The mask in that crop, where there is one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,9 +145,13 @@ class Stages(Protocol):
         ...
 
     def fit_parts(
-        self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions
+        self,
+        parts: Sequence[TriangleMesh],
+        given: TriangleMesh,
+        options: MeshOptions,
+        picture: RegionPicture | None = None,
     ) -> Awaitable[FittedParts]:
-        """Divide the given mesh among the parts."""
+        """Divide the given mesh among the parts, where there is a picture of its regions also by that."""
         ...
 
 

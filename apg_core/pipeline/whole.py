@@ -9,7 +9,7 @@ from apg_core.pipeline.best_of import draw_samples, most_typical_first
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.seeds import Draw, draw_seed
 from apg_core.pipeline.stages import LatentRequest, PreparedImages
-from apg_core.protocol.arrays import FeatureArray, LatentArray, RgbImage
+from apg_core.protocol.arrays import FeatureArray, Labels, LatentArray, RgbImage
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GuidanceScales
 from apg_core.protocol.stage import Stage
@@ -27,13 +27,15 @@ class Seen:
     """Of the whole object."""
     regions: Sequence[FeatureArray] = ()
     """Of each mask region, in the order of the parts."""
+    labels: Labels | None = None
+    """The mask's label of each pixel of `prepared`."""
     warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, prepared: PreparedImages, features: Sequence[FeatureArray]) -> "Seen":
         """These pictures, with the features of the whole and of each region."""
         warnings = () if prepared.warning is None else (prepared.warning,)
-        return cls(prepared.whole, features[0], features[1:], warnings)
+        return cls(prepared.whole, features[0], features[1:], prepared.labels, warnings)
 
 
 @dataclass(frozen=True, eq=False)

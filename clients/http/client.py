@@ -15,7 +15,7 @@ from apg_core.protocol.job import Artifact, Event, Job, JobPage, JobStatus
 from apg_core.protocol.mask import MaskOptions, MaskSuggestion
 from clients.async_jobs import OnEvent
 from clients.errors import WaitTimeoutError
-from clients.files import FileSource, wanted, write_artifact
+from clients.files import LOOK_SECONDS, FileSource, is_being_drawn, wanted, write_artifact
 from clients.http.calls import STREAM_TIMEOUT, TIMEOUT, Call, Calls, Flow, Result, headers_of
 from clients.http.retries import RETRIES, Reply
 from clients.submission import Inputs
@@ -97,7 +97,10 @@ class AutoPartGenClient:
         return self.get(job_id)
 
     def download(self, job: Job, folder: Path | str, *, names: list[str] | None = None) -> list[Path]:
-        """Fetch a job's artifacts (or those named) into a folder."""
+        """Fetch a job's artifacts (or those named) into a folder; all of them, once its preview is there."""
+        while names is None and is_being_drawn(job):
+            time.sleep(LOOK_SECONDS)
+            job = self.get(job.id)
         return [self._fetch(artifact, folder) for artifact in wanted(job, names)]
 
     def generate(self, *, output_dir: Path | str, on_event: OnEvent | None = None, **given: Unpack[Inputs]) -> Job:

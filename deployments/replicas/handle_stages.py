@@ -19,6 +19,7 @@ from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.parts.refitting import Reopened
+from apg_core.geometry.parts.seen import RegionPicture
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.finishing import OutputFile
@@ -123,11 +124,16 @@ class HandleStages:
         clean = self.handles.mesh_worker.call(MeshWorkerReplica.clean, mesh, options, grid_size)
         return await self._do(Stage.CLEANUP, clean)
 
-    async def fit_parts(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
+    async def fit_parts(
+        self,
+        parts: Sequence[TriangleMesh],
+        given: TriangleMesh,
+        options: MeshOptions,
+        picture: RegionPicture | None = None,
+    ) -> FittedParts:
         """See `Stages`."""
-        return await self._do(
-            Stage.FIT, self.handles.mesh_worker.call(MeshWorkerReplica.fit, list(parts), given, options)
-        )
+        fit = self.handles.mesh_worker.call(MeshWorkerReplica.fit, list(parts), given, options, picture)
+        return await self._do(Stage.FIT, fit)
 
     async def merge_parts(self, parts: Sequence[TriangleMesh]) -> Cleaned:
         """See `EditStages`."""
@@ -150,6 +156,11 @@ class HandleStages:
         """See `JobStages`."""
         package = self.handles.mesh_worker.call(MeshWorkerReplica.package, ending, prompt, options, provenance)
         return await self._do(Stage.PACKAGE, package)
+
+    async def preview(self, ending: Ending, prompt: Prompt, options: GenerationOptions) -> OutputFile | None:
+        """See `JobStages`."""
+        draw = self.handles.mesh_worker.call(MeshWorkerReplica.preview, ending, prompt, options)
+        return await self._do(Stage.PACKAGE, draw)
 
     async def _sample(self, requests: Sequence[LatentRequest], on_step: OnStep | None) -> Sequence[LatentArray]:
         async for item in self.handles.part_sampler.stream(PartSamplerReplica.sample, requests):

@@ -8,10 +8,11 @@ from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.parts.refitting import Reopened
+from apg_core.geometry.parts.seen import RegionPicture
 from apg_core.geometry.picture.render import preview
 from apg_core.geometry.surface import Surface
 from apg_core.pipeline.ending import Ending
-from apg_core.pipeline.finishing import OutputFile, draft_file, finish, output_files
+from apg_core.pipeline.finishing import OutputFile, draft_file, finish, output_files, preview_file
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.stages import CleanedPart, FittedParts
 from apg_core.presets import load_preset
@@ -51,9 +52,15 @@ class MeshWorkerReplica(Replica):
         """The part as it is kept."""
         return self._meshes.clean(mesh, options, grid_size)
 
-    def fit(self, parts: Sequence[TriangleMesh], given: TriangleMesh, options: MeshOptions) -> FittedParts:
+    def fit(
+        self,
+        parts: Sequence[TriangleMesh],
+        given: TriangleMesh,
+        options: MeshOptions,
+        picture: RegionPicture | None = None,
+    ) -> FittedParts:
         """The parts cut to the given mesh and grown into its gaps."""
-        return self._meshes.fit(parts, given, options)
+        return self._meshes.fit(parts, given, options, picture)
 
     def merge(self, parts: Sequence[TriangleMesh]) -> Cleaned:
         """The parts in one."""
@@ -70,10 +77,15 @@ class MeshWorkerReplica(Replica):
     def package(
         self, ending: Ending, prompt: Prompt, options: GenerationOptions, provenance: Provenance
     ) -> list[OutputFile]:
-        """Every file of a finished generation, and one archive of them all."""
+        """Every file of a finished generation but its preview, and one archive of them all."""
         finished = finish(ending, options)
-        files = list(output_files(finished, prompt=prompt, options=options, provenance=provenance))
-        return [*files, archive_of(files)]
+        files = output_files(finished, prompt=prompt, options=options, provenance=provenance, with_preview=False)
+        kept = list(files)
+        return [*kept, archive_of(kept)]
+
+    def preview(self, ending: Ending, prompt: Prompt, options: GenerationOptions) -> OutputFile | None:
+        """The picture of a finished generation."""
+        return preview_file(finish(ending, options), prompt=prompt, options=options)
 
     def _warm_up(self) -> None:
         corners = np.eye(4, 3, dtype=np.float32)

@@ -28,5 +28,9 @@ class JobStages(EditStages, Protocol):
     def package(
         self, ending: Ending, prompt: Prompt, options: GenerationOptions, provenance: Provenance
     ) -> Awaitable[Sequence[OutputFile]]:
-        """Every file of a finished generation, and one archive of them all."""
+        """Every file of a finished generation but its preview, and one archive of them all."""
+        ...
+
+    def preview(self, ending: Ending, prompt: Prompt, options: GenerationOptions) -> Awaitable[OutputFile | None]:
+        """The picture of a finished generation; None where there is nothing to see."""
         ...

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeAlias
 
 from apg_core.errors import ApgError, OutputError
 from apg_core.pipeline.brief import Brief
@@ -32,6 +34,8 @@ from deployments.stores.jobs.tallies import Tally, Total
 
 log = logging.getLogger(__name__)
 
+Afterwards: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class JobRunner:
@@ -45,8 +49,10 @@ class JobRunner:
     leases: JobLeases
     artifacts: ArtifactStore
 
-    async def run(self, claim: Claim) -> None:
+    async def run(self, claim: Claim) -> Afterwards | None:
         """Run the job to its end; returns without one where the lease is lost or the stores cannot be reached.
+
+        Gives what there is to do for the job after it has ended, when nobody holds it any more.
 
         When this task is cancelled, the job ends so if its owner has asked for that; if not, it is given back to the
         queue.
@@ -57,7 +63,7 @@ class JobRunner:
         log.info("job claimed", extra={"run": claim.lease.run})
         with _left_to_another_run():
             try:
-                await self._generate(job, stages, sink)
+                return await self._generate(job, stages, sink)
             except asyncio.CancelledError:
                 await _let_go(job, sink)
             except (LeaseLostError, UnavailableError):
@@ -67,8 +73,9 @@ class JobRunner:
                 problem = problem_of(error, request_id=claim.job.request_id)
                 archive = await _archived_parts(job, sink)
                 await job.write(JobLeases.finish, JobEnd("failed", error=problem, artifacts=archive))
+        return None
 
-    async def _generate(self, job: ClaimedJob, stages: JobStages, sink: JobSink) -> None:
+    async def _generate(self, job: ClaimedJob, stages: JobStages, sink: JobSink) -> Afterwards | None:
         start = await Checkpoint.load(job)
         async with sink.reporting_steps():
             ending = await self._ending(start, stages, sink)
@@ -84,6 +91,9 @@ class JobRunner:
         )
         await job.write(JobLeases.finish, end)
         log.info("job succeeded", extra={"parts": len(ending.parts), "seconds": ending.timings})
+        if not start.options.preview:
+            return None
+        return partial(_add_preview, job, partial(stages.preview, ending, start.prompt, start.options))
 
     async def _ending(self, start: Checkpoint, stages: JobStages, sink: JobSink) -> Ending:
         if start.edited is None:
@@ -146,6 +156,15 @@ async def _archived_parts(job: ClaimedJob, sink: JobSink) -> list[StoredArtifact
     except (OutputError, ExpiredError, StoreError):  # the job ends all the same, and each part is there
         log.warning("no archive of the accepted parts", exc_info=True)
         return []
+
+
+async def _add_preview(job: ClaimedJob, draw: Callable[[], Awaitable[OutputFile | None]]) -> None:
+    """Give a job that has ended well its picture; without one it has ended well all the same."""
+    try:
+        if (picture := await draw()) is not None:
+            await job.write(JobLeases.add_to_success, await job.put(picture.name, picture.content))
+    except (ApgError, LeaseLostError):
+        log.warning("no preview", exc_info=True)
 
 
 def _tally(ending: Ending, stages: JobStages) -> Tally:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from deployments.errors import StoreError
-from deployments.running.runner import JobRunner
+from deployments.running.runner import Afterwards, JobRunner
 from deployments.running.tidying import Tidying
 from deployments.stores.jobs.leases import LeaseState
 from deployments.stores.jobs.records import Lease, Share
@@ -33,7 +33,8 @@ class JobWorker:
         self._share = share
         self._concurrent_jobs = concurrent_jobs
         self._name = f"{socket.gethostname()}/{os.getpid()}"
-        self._running: dict[Lease, asyncio.Task[None]] = {}
+        self._running: dict[Lease, asyncio.Task[Afterwards | None]] = {}
+        self._afterwards: set[asyncio.Task[None]] = set()
         self._interrupted: set[Lease] = set()
         self._loops: list[asyncio.Task[None]] = []
 
@@ -62,6 +63,9 @@ class JobWorker:
         for lease in self._running.keys() - self._interrupted:
             self._interrupt(lease)
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+        for task in self._afterwards:
+            task.cancel()
+        await asyncio.gather(*self._afterwards, return_exceptions=True)
 
     async def _claim_jobs(self) -> None:
         while len(self._running) < self._concurrent_jobs:
@@ -72,12 +76,18 @@ class JobWorker:
             self._running[claim.lease] = task
             task.add_done_callback(partial(self._forget, claim.lease))
 
-    def _forget(self, lease: Lease, ended: asyncio.Task[None]) -> None:
+    def _forget(self, lease: Lease, ended: asyncio.Task[Afterwards | None]) -> None:
         del self._running[lease]
         self._interrupted.discard(lease)
-        if not ended.cancelled() and (error := ended.exception()) is not None:
+        if ended.cancelled():
+            return
+        if (error := ended.exception()) is not None:
             # Its lease runs out, the job is claimed again, and after the last run it fails.
             log.error("job's runner failed", exc_info=error, extra={"job": lease.job_id})
+        elif (afterwards := ended.result()) is not None:
+            task = asyncio.create_task(afterwards())
+            self._afterwards.add(task)
+            task.add_done_callback(self._afterwards.discard)
 
     async def _interrupt_unwanted(self) -> None:
         if self._running:

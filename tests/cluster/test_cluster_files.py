@@ -72,6 +72,14 @@ def test_a_field_that_kuberay_does_not_know_is_found(service: dict[str, dict], p
         jsonschema.Draft202012Validator(KUBERAY).validate(broken)
 
 
+@pytest.mark.parametrize("path", [rayservice.RESULT, rayservice.JOB], ids=lambda path: path.name)
+def test_a_dashboard_that_others_reach_wants_a_token(path: Path) -> None:
+    spec = yaml.safe_load(path.read_text())["spec"]
+    cluster = spec.get("rayClusterConfig") or spec["rayClusterSpec"]
+    assert cluster["headGroupSpec"]["rayStartParams"]["dashboard-host"] == "0.0.0.0"
+    assert cluster["authOptions"] == {"mode": "token"}
+
+
 def test_groups_have_sizes_that_are_possible(service: dict[str, dict]) -> None:
     for group in service["spec"]["rayClusterConfig"]["workerGroupSpecs"]:
         assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]

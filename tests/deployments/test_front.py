@@ -20,6 +20,7 @@ from deployments import front
 from deployments.front import HEAD_BYTES, Front, middlewares
 from tests.support.http_server import Server
 from tests.support.inputs import png
+from tests.support.waiting import until
 
 
 @contextmanager
@@ -190,3 +191,25 @@ def test_a_connection_is_kept_for_many_requests() -> None:
     with behind_the_front(Proxy({"/": "a"})) as (host, port), httpx.Client(base_url=f"http://{host}:{port}") as client:
         statuses = [client.get("/", headers={"X-Large": "a" * 30_000}).status_code for _ in range(5)]
         assert statuses == [404] * 5
+
+
+def test_one_connection_too_many_is_refused_and_one_fewer_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "CONNECTIONS", 3)
+    with behind_the_front(Proxy({"/": "a"})) as address:
+        open_ones = [socket.create_connection(address, timeout=30) for _ in range(3)]
+        try:
+            status, said = answered(address)
+            assert (status, said["retryable"]) == (503, True)
+            assert "3 connections" in said["detail"]
+        finally:
+            for one in open_ones:
+                one.close()
+        until(lambda: reached(address) == 404, seconds=10, what="room again")
+
+
+def reached(address: tuple[str, int]) -> int:
+    """Status of a request; 503 while there is no room."""
+    try:
+        return httpx.get(f"http://{address[0]}:{address[1]}/").status_code
+    except httpx.TransportError:
+        return 503

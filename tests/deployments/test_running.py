@@ -28,6 +28,7 @@ from apg_core.protocol.options import DecodeOptions, GenerationOptions
 from apg_core.protocol.packing import pack_prompt
 from apg_core.protocol.prompt import Prompt
 from apg_core.protocol.stage import Stage
+from deployments.errors import JobNotFoundError
 from deployments.running import claimed, worker
 from deployments.running.checkpoint import PROMPT
 from deployments.running.progress import Progress
@@ -195,6 +196,41 @@ def test_a_job_is_run_to_its_end_and_told_as_it_goes(shop: Workshop) -> None:
         assert totals.totals[Total.FINISHED] == {"succeeded": 1.0}
         assert totals.totals[Total.ATTEMPTS] == {"accepted": 2.0, "rejected": 0.0}
         assert totals.histograms["stage_seconds"].keys() == manifest.timings.keys()
+
+    run(main())
+
+
+def test_a_job_has_ended_before_its_preview_is_drawn_which_follows(shop: Workshop) -> None:
+    async def main() -> None:
+        job_id = shop.submit(preview=True)
+        gate = Gate(Stage.PACKAGE, turn=2)
+        async with shop.worker(gate):
+            job = await shop.ended(job_id)
+            await held(gate)
+            assert (job.status, job.artifact("preview.png")) == ("succeeded", None)
+            assert Manifest.model_validate_json(shop.content(job_id, "manifest.json")).options["preview"] is True
+            gate.opened.set()
+            await soon(lambda: shop.job(job_id).artifact("preview.png") is not None, "the preview")
+        assert shop.content(job_id, "preview.png").startswith(b"\x89PNG")
+        assert shop.job(job_id).status == "succeeded"
+        assert shop.events(job_id) == ["part", "part", "succeeded"]
+
+    run(main())
+
+
+def test_a_job_that_is_deleted_while_its_preview_is_drawn_stays_deleted(shop: Workshop) -> None:
+    async def main() -> None:
+        job_id = shop.submit(preview=True)
+        gate = Gate(Stage.PACKAGE, turn=2)
+        async with shop.worker(gate):
+            await shop.ended(job_id)
+            await held(gate)
+            shop.stores.jobs.hide(job_id, "ann")
+            shop.stores.jobs.remove(job_id)
+            gate.opened.set()
+            assert (await shop.ended(shop.submit())).status == "succeeded"
+        with pytest.raises(JobNotFoundError):
+            shop.job(job_id)
 
     run(main())
 

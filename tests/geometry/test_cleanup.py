@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import trimesh
 from reference import solid
 from support.fields import sphere, torus
 from support.objects import ball, block, table
@@ -8,6 +9,7 @@ from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.band.narrowing import narrow_band
 from apg_core.geometry.isosurface import extract_surface
 from apg_core.geometry.parts.cleanup import clean_part, connected_scene, drop_floaters, smooth
+from apg_core.geometry.parts.simplification import _is_closed
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions
 
@@ -80,3 +82,21 @@ def test_scene_cleanup_counts_pieces_of_the_first_mesh_as_connected() -> None:
     kept = connected_scene([first, ball(0.2, (0.6, 0.39, 0)), TriangleMesh.empty()])
     assert [mesh.is_empty for mesh in kept] == [False, False, True]
     assert connected_scene([]) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "closed"),
+    [
+        (lambda faces: faces, True),
+        (lambda faces: faces[1:], False),
+        (lambda faces: np.concatenate([faces, faces[:1]]), False),
+        (lambda faces: np.concatenate([faces, faces]), False),
+        (lambda faces: np.concatenate([faces, faces + faces.max() + 1]), True),
+    ],
+)
+def test_a_mesh_is_closed_where_trimesh_says_so(change, closed: bool) -> None:
+    sphere = trimesh.creation.icosphere(2)
+    vertices = np.concatenate([sphere.vertices, sphere.vertices]).astype(np.float32)
+    mesh = TriangleMesh(vertices, change(sphere.faces).astype(np.int32))
+    assert trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).is_watertight == closed
+    assert _is_closed(mesh) == closed

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apg_core.pipeline.ending import Ending
-from apg_core.pipeline.finishing import OutputFile, draft_file, finish, output_files
+from apg_core.pipeline.finishing import OutputFile, draft_file, finish, output_files, preview_file
 from apg_core.pipeline.local_stages import LocalStages
 from apg_core.protocol.manifest import AcceptedPart, Provenance
 from apg_core.protocol.options import GenerationOptions
@@ -30,6 +30,7 @@ STAGES = {
     "refit_parts": Stage.FIT,
     "draft_file": Stage.EXPORT,
     "package": Stage.PACKAGE,
+    "preview": Stage.PACKAGE,
 }
 
 
@@ -82,5 +83,9 @@ class _Files:
         self, ending: Ending, prompt: Prompt, options: GenerationOptions, provenance: Provenance
     ) -> list[OutputFile]:
         ending = finish(ending, options)
-        files = list(output_files(ending, prompt=prompt, options=options, provenance=provenance))
-        return [*files, archive_of(files)]
+        files = output_files(ending, prompt=prompt, options=options, provenance=provenance, with_preview=False)
+        kept = list(files)
+        return [*kept, archive_of(kept)]
+
+    async def preview(self, ending: Ending, prompt: Prompt, options: GenerationOptions) -> OutputFile | None:
+        return preview_file(finish(ending, options), prompt=prompt, options=options)

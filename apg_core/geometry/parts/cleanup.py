@@ -87,8 +87,10 @@ def face_components(mesh: TriangleMesh) -> Int[np.ndarray, " F"]:
     edges = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]]])
     graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(len(mesh.vertices),) * 2)
     _, of_vertex = connected_components(graph, directed=False)
-    _, of_face = np.unique(of_vertex[mesh.faces[:, 0]], return_inverse=True)
-    return of_face
+    of_face = of_vertex[mesh.faces[:, 0]]
+    used = np.zeros(len(mesh.vertices), bool)
+    used[of_face] = True
+    return (np.cumsum(used) - 1)[of_face]  # without the numbers of vertices that no face uses
 
 
 def keep_faces(mesh: TriangleMesh, keep: Bool[np.ndarray, " F"]) -> TriangleMesh:

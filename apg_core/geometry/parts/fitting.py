@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from manifold3d import Manifold
 
 from apg_core.geometry.band.lattice import Grid
@@ -11,10 +12,12 @@ from apg_core.geometry.parts.cells import Fields, Lattice, Owners, carved, owner
 from apg_core.geometry.parts.claims import Agreement
 from apg_core.geometry.parts.partition import Partition, measured, written
 from apg_core.geometry.parts.pieces import PlaneTree
+from apg_core.geometry.parts.seen import RegionPicture, pixels_seen
 from apg_core.geometry.parts.sharing import (
     MOST_COMPARED,
     Pieces,
     Shared,
+    as_a_picture_shows,
     divided_by_parts,
     grouped_by_networks,
     whole_pieces_each,
@@ -56,7 +59,9 @@ class Fitted:
     partition: Partition
 
 
-def fit_parts(parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitting) -> Fitted:
+def fit_parts(
+    parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitting, picture: RegionPicture | None = None
+) -> Fitted:
     """The given mesh's solid, cut into parts: its own surface outside, smooth shared faces inside.
 
     Where the sampled parts agree well with the solid, or there are fewer pieces between hollow edges than parts, the
@@ -64,11 +69,13 @@ def fit_parts(parts: Sequence[TriangleMesh], given: TriangleMesh, fitting: Fitti
     fields are equal. Otherwise networks say which pieces are one part, or each piece goes to the part that most of it
     lies in. What no part has becomes further parts, where it is large and there is room, and otherwise goes to the
     part that it touches most.
+
+    Where edges count and a picture shows which part is where, a piece is what it shows, before all else.
     """
     solid = given_solid(given, fitting.grid)
     if solid is None:
         return Fitted((), (), 0.0, Partition.nothing())
-    cut = cut_solid(solid, parts, fitting)
+    cut = cut_solid(solid, parts, fitting, picture)
     return Fitted(cut.meshes, cut.remainder, cut.enclosed, measured(cut.meshes, solid))
 
 
@@ -81,7 +88,9 @@ class Cut:
     enclosed: float
 
 
-def cut_solid(solid: GivenSolid, parts: Sequence[TriangleMesh], fitting: Fitting) -> Cut:
+def cut_solid(
+    solid: GivenSolid, parts: Sequence[TriangleMesh], fitting: Fitting, picture: RegionPicture | None = None
+) -> Cut:
     """This solid, cut into parts as `fit_parts` does."""
     agreement = Agreement.of(parts, mesh_of(solid.body))
     sure = agreement.iou >= SURE or not fitting.at_edges
@@ -89,7 +98,8 @@ def cut_solid(solid: GivenSolid, parts: Sequence[TriangleMesh], fitting: Fitting
     parts = [part if share >= ELSEWHERE else TriangleMesh.empty() for part, share in both]
     tree = PlaneTree(solid.body) if fitting.at_edges else PlaneTree(solid.body, most=0)
     lattice = Lattice.around(solid.body)
-    shared = _shared_out(Pieces.of(tree.pieces, parts), fitting, sure=sure)
+    seen = None if picture is None or not fitting.at_edges else pixels_seen(tree.pieces, picture, parts=len(parts))
+    shared = _shared_out(Pieces.of(tree.pieces, parts), fitting, sure=sure, seen=seen)
     leaves = _leaves(shared, parts, lattice)
     fields = owner_fields(tree.roots, leaves, len(parts) + len(shared.remainder), lattice)
     fields = without_slivers(fields, lattice, share=SLIVER)
@@ -103,8 +113,10 @@ def _part(solid: GivenSolid, body: Manifold) -> TriangleMesh:
     return TriangleMesh.empty() if body.is_empty() else written(solid, body)
 
 
-def _shared_out(pieces: Pieces, fitting: Fitting, *, sure: bool) -> Shared:
-    """Who has which piece, by what is known best: the parts' borders, the pieces' shapes, or what parts lie in."""
+def _shared_out(pieces: Pieces, fitting: Fitting, *, sure: bool, seen: Float[np.ndarray, "K S"] | None) -> Shared:
+    """Who has which piece, by what is known best: a picture, the parts' borders, pieces' shapes, what parts lie in."""
+    if seen is not None:
+        return as_a_picture_shows(pieces, seen, further=fitting.further, sure=sure)
     if sure or pieces.fewer_than_parts:
         return divided_by_parts(pieces, further=fitting.further, whole_pieces=fitting.at_edges)
     if fitting.regroup and fitting.further and len(pieces.solids) <= MOST_COMPARED:

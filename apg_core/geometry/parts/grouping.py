@@ -89,6 +89,28 @@ def share_out(pieces: Sequence[Manifold], inside: Float[np.ndarray, "K S"], *, f
         most = int(group.max())
 
 
+def grown_into(pieces: Sequence[Manifold], owner: Int[np.ndarray, " K"]) -> Int[np.ndarray, " K"]:
+    """An owner for pieces whose is below -1: of the parts that they touch, the one that they are most likely to be of.
+
+    The likeliest first, so that a part grows from what is known; what touches none goes to the likeliest of all.
+    """
+    owner = owner.copy()
+    known = np.unique(owner[owner >= 0])
+    if len(known) == 0:
+        return np.maximum(owner, -1)
+    relations = relations_of(pieces)
+    together = 1 / (1 + np.exp(-log_odds(relations)))
+    while (owner < -1).any():
+        waiting = np.flatnonzero(owner < -1)
+        member = (owner[:, None] == known).astype(float) * relations.volumes[:, None]
+        likely = together[waiting] @ member / member.sum(axis=0)
+        touching = (relations.contact[waiting] > 0) @ (member > 0)
+        likely += touching  # any that touches comes before any that does not
+        piece, part = np.unravel_index(int(likely.argmax()), likely.shape)
+        owner[waiting[piece]] = known[part]
+    return owner
+
+
 def _named(
     group: Int[np.ndarray, " K"], inside: Float[np.ndarray, "K S"], volumes: Float[np.ndarray, " K"]
 ) -> Int[np.ndarray, " K"]:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from manifold3d import Manifold
 
 from apg_core.geometry.parts.claims import CLAIMED, Claims
-from apg_core.geometry.parts.grouping import share_out
+from apg_core.geometry.parts.grouping import grown_into, share_out
 from apg_core.geometry.parts.pieces import contacts
 from apg_core.geometry.parts.units import LUMP, Leftovers, Units, settled
 from apg_core.protocol.mesh import TriangleMesh
@@ -16,7 +16,9 @@ from apg_core.protocol.mesh import TriangleMesh
 MOST_COMPARED = 150
 """Pieces up to which networks compare each two of them; the cost grows with the square. Only an object of more bodies
 that do not touch than this has more."""
-NOBODY = -1
+NOBODY, UNKNOWN = -1, -2
+SHOWN = 0.15
+"""Share of a piece's pixels from which a part has some of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,11 @@ class Pieces:
         return cls(solids, volumes, Claims.of(solids, parts), there, len(parts))
 
     @property
+    def numbers(self) -> range:
+        """One for each piece."""
+        return range(len(self.solids))
+
+    @property
     def fewer_than_parts(self) -> bool:
         """Whether there are fewer pieces than parts that lie in any."""
         return len(self.solids) < int(np.count_nonzero(self.claims.inside.max(axis=0) > 0))
@@ -65,7 +72,34 @@ def divided_by_parts(pieces: Pieces, *, further: int, whole_pieces: bool) -> Sha
     part, where there is room for it.
     """
     everyone = [*pieces.there, NOBODY]
-    contenders = [_contenders(pieces, i) if whole_pieces else everyone for i in range(len(pieces.solids))]
+    return _settled(pieces, [_contenders(pieces, i) if whole_pieces else everyone for i in pieces.numbers], further)
+
+
+def as_a_picture_shows(pieces: Pieces, seen: Float[np.ndarray, "K S"], *, further: int, sure: bool) -> Shared:
+    """Each piece is the part's that most of its pixels show (`seen`), or shared where they show several.
+
+    What is not seen goes by the sampled parts where they are `sure` of their borders; otherwise it is left over where
+    none lies in it and there is room for `further` parts, and else goes to the part that its shape is likely to be of.
+    """
+    total = seen.sum(axis=1)
+    shares = seen / np.maximum(total, 1)[:, None]
+    lonely = np.bincount(shares.argmax(axis=1)[total > 0], minlength=seen.shape[1]) == 0
+    home = seen.argmax(axis=0)
+    contenders: list[list[int]] = []
+    for i in pieces.numbers:
+        some = [int(part) for part in np.argsort(-shares[i], kind="stable") if shares[i, part] >= SHOWN]
+        some += [part for part in np.flatnonzero(lonely & (home == i)).tolist() if seen[i, part] and part not in some]
+        unknown = pieces.claims.lying_in()[i] < 0 and further
+        contenders.append(some or (_contenders(pieces, i) if sure else [NOBODY] if unknown else []))
+    known = np.array([some[0] if some else UNKNOWN for some in contenders])
+    if (known == UNKNOWN).any():
+        grown = grown_into(pieces.solids, known) if len(known) <= MOST_COMPARED else pieces.claims.lying_in()
+        contenders = [some or [int(owner)] for some, owner in zip(contenders, grown, strict=True)]
+    return _settled(pieces, contenders, further)
+
+
+def _settled(pieces: Pieces, contenders: Sequence[Sequence[int]], further: int) -> Shared:
+    """The pieces shared among these, first who has most; leftovers are further parts, or go to neighbours."""
     first = [some[0] for some in contenders]
     owner, unclaimed = settled(pieces.units(first), pieces.parts, Leftovers(further))
     remainder, owners = list(unclaimed), list[Mapping[int, int]]()

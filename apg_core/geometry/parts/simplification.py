@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable
 
 import numpy as np
-import trimesh
 
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -47,7 +46,11 @@ def _fast_simplification(mesh: TriangleMesh, target: int, aggressiveness: float)
 
 
 def _is_closed(mesh: TriangleMesh) -> bool:
-    return bool(trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).is_watertight)
+    """Whether each edge belongs to two faces."""
+    ends = np.sort(mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1).astype(np.int64)
+    edges = np.sort(ends[:, 0] * len(mesh.vertices) + ends[:, 1])
+    pairs = edges[: len(edges) // 2 * 2].reshape(-1, 2)
+    return len(edges) % 2 == 0 and bool((pairs[:, 0] == pairs[:, 1]).all() and (np.diff(pairs[:, 0]) > 0).all())
 
 
 def _pymeshlab(mesh: TriangleMesh, target: int, _aggressiveness: float) -> TriangleMesh:

@@ -188,6 +188,23 @@ class JobLeases:
             totals.include(end.tally)
             tallies.add(connection, totals)
 
+    def add_to_success(self, lease: Lease, artifact: StoredArtifact) -> None:
+        """Note a further artifact of a job that this run has ended well.
+
+        Raises:
+            LeaseLostError: the job is gone, or its artifacts are.
+        """
+        ended = and_(
+            jobs.c.id == lease.job_id,
+            jobs.c.status == JobStatus.SUCCEEDED,
+            jobs.c.attempt == lease.run,
+            ~jobs.c.deleted,
+        )
+        with self._database.writing() as connection:
+            if connection.execute(select(jobs.c.id).where(ended)).one_or_none() is None:
+                raise LeaseLostError(f"job {lease.job_id} is gone")
+            insert_artifacts(connection, lease.job_id, [artifact])
+
     def release(self, lease: Lease) -> None:
         """Give the job back to the queue, as when its runner is asked to shut down; costs no run.
 
