@@ -208,6 +208,8 @@ def test_edit_changes_a_folder_that_generate_left(
     assert "there is no part 5; there are 0, 1" in capsys.readouterr().err
     assert main(["edit", str(there), "--remove", "0", "--candidates", "2", "--in_place"]) == 2
     assert "candidates is no field of this edit" in capsys.readouterr().err
+    assert main(["edit", str(there), "--remove", "0", "--seed", "2", "--in_place"]) == 2
+    assert "remove takes no generation options; leave out seed" in capsys.readouterr().err
 
 
 def test_mask_writes_as_many_regions_as_are_asked_for(tmp_path: Path) -> None:

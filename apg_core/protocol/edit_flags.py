@@ -10,6 +10,8 @@ from apg_core.protocol.edit import Edit, read_edit
 
 _INDICES = {"type": int, "nargs": "+", "metavar": "PART"}
 
+_SAMPLING = ("continue", "resample", "split")
+
 
 def add_edit_flags(parser: argparse.ArgumentParser) -> None:
     """A flag for each operation, of which one has to be given."""
@@ -50,6 +52,8 @@ def edit_of(given: argparse.Namespace, options: Mapping[str, JsonValue]) -> Edit
         values = {"operation": "rename", "names": dict(_name(text) for text in given.rename)}
     if given.candidates is not None:
         values["candidates"] = given.candidates
+    if options and values["operation"] not in _SAMPLING:
+        raise EditError(f"{values['operation']} takes no generation options; leave out {', '.join(options)}")
     if options:
         values["options"] = dict(options)
     return read_edit(values)

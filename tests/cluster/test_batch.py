@@ -216,7 +216,10 @@ def test_the_parts_are_those_of_the_command_line_byte_for_byte(story: Story, nam
         show_progress=False,
     )
     given = {kind: path for kind, path in files.items() if path.exists()}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # as many as the batch's
     local = generate_parts(load_pipeline("nano", "cpu"), **given, options=options, output_dir=tmp_path)  # type: ignore[arg-type]
+    torch.set_num_threads(threads)
     made = json.loads((story.output / name / "manifest.json").read_text())
     assert made["inputs"] == {kind: entry.model_dump() for kind, entry in local.manifest.inputs.items()}
     assert made["options"] == local.manifest.model_dump()["options"] | {"show_progress": True}

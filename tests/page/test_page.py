@@ -344,6 +344,8 @@ def test_each_change_is_a_new_job_and_the_one_before_stays(studio: Studio) -> No
     studio.shot("tries")
     studio.page.get_by_role("button", name="Take this one").click()
     assert changed(3)["edit"] == {"operation": "pick", "candidate": 1}
+    studio.page.locator(".candidate-list li:nth-child(2)", has_text="In place").wait_for()
+    assert "In place" not in studio.page.locator(".candidate-list li:nth-child(1)").inner_text()
     assert change("Later", 0, parts=3)["edit"] == {"operation": "reorder", "order": [1, 0, 2]}
     change("Merge", 0, 1, parts=2)
     change("Remove", 1, parts=1)

@@ -132,7 +132,7 @@ def run_server(
     api = build_api(service)
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
-        await api(scope if scope["type"] == "lifespan" else scope | {"root_path": root}, receive, send)
+        await api(scope if scope["type"] == "lifespan" else {**scope, "root_path": root}, receive, send)
 
     config = uvicorn.Config(served, port=0, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
     web = uvicorn.Server(config)

@@ -52,7 +52,7 @@ export class EditPanel {
           element("label", { for: "edit-seed" }, text.seed, this.seed),
           element("label", { for: "edit-candidates", title: text.hints.candidates }, text.candidates, this.candidates)),
         element("p", { class: "help unseen", id: "about-candidates" }, text.hints.candidates),
-        resample, element("div", { class: "grid-of-two" }, merge, split, remove, element("div", { class: "row tight" }, this.up, this.down))),
+        resample, element("div", { class: "grid-of-two" }, merge, split, remove, element("div", { class: "grid-of-two" }, this.up, this.down))),
       element("section", { "aria-label": text.whole }, element("h2", {}, text.whole),
         element("div", { class: "pair-of-fields" }, element("label", { for: "edit-most" }, text.more, this.most), go)),
     ];
@@ -156,7 +156,7 @@ export class EditPanel {
   }
 
   /** @param {Candidate} candidate @param {string} file the part's @param {() => HTMLElement[]} cards */
-  #candidate({ candidate, file: its, index }, file, cards) {
+  #candidate({ candidate, file: its, index, taken }, file, cards) {
     const picture = element("div", { class: "picture" });
     /** @type {File | null} */
     let content = null;
@@ -166,8 +166,8 @@ export class EditPanel {
       for (const one of cards()) one.classList.toggle("shown", one === card);
     };
     const look = element("button", { type: "button", class: "bare look", "aria-label": text.candidate(candidate), onclick: show }, picture);
-    const card = element("li", { class: candidate === 0 ? "shown" : "" }, look, element("strong", {}, text.candidate(candidate)),
-      candidate === 0 ? element("small", {}, text.taken) : button(text.pick, () => this.#edit({ operation: "pick", candidate }), { kind: "small primary" }));
+    const card = element("li", { class: taken ? "shown" : "" }, look, element("strong", {}, text.candidate(candidate)),
+      taken ? element("small", {}, text.taken) : button(text.pick, () => this.#edit({ operation: "pick", candidate }), { kind: "small primary" }));
     service.file(this.parts.job, its, this.parts.signal)
       .then(async (blob) => {
         content = new File([blob], its);

@@ -19,6 +19,8 @@ import { words } from "./words.js";
 
 const QUEUE_MS = 3000;
 const TOOLBAR_PIXELS = 62;
+const CARD_PIXELS = 106; // where the view is narrow, the card above is as wide as it
+const NARROW = "(max-width: 900px)";
 
 export class JobView {
   title = words.job.title;
@@ -39,6 +41,7 @@ export class JobView {
     this.hint = element("p", { class: "first-hint" }, words.job.waiting);
     this.stage.append(this.progress.element, this.hint);
     this.viewer = this.#view();
+    this.parts.listeners.push(() => this.progress.warn(this.parts.warnings));
     this.edits.onoffer = () => tabs.show("edit");
     const tabs = tabbed(words.job.tabs.label, [
       { name: "parts", title: words.job.tabs.parts, panel: this.list.element },
@@ -71,7 +74,7 @@ export class JobView {
     this.parts.viewer = viewer;
     this.toolbar = new Toolbar(viewer, async () => save(await viewer.picture(), `${this.id.slice(0, 8)}.png`));
     this.stage.append(this.toolbar.element);
-    viewer.raised = TOOLBAR_PIXELS / 2;
+    viewer.raised = (TOOLBAR_PIXELS - (matchMedia(NARROW).matches ? CARD_PIXELS : 0)) / 2;
     return viewer;
   }
 

@@ -6,10 +6,10 @@ import { words } from "./words.js";
 
 /** @typedef {import("./service.js").Artifact} Artifact */
 /** @typedef {{file: string, index: number, name: string, faces: number | null, sha256: string}} Part */
-/** @typedef {{index: number, candidate: number, file: string}} Candidate */
+/** @typedef {{index: number, seed: number, candidate: number, file: string, taken: boolean}} Candidate */
 
 const PART = /^mesh_(\d{3,})\.glb$/;
-const AT_A_TIME = 4;
+const AT_A_TIME = 6; // as many connections as browsers open to one place
 
 /** @param {{name: string}} artifact */
 export const isPart = ({ name }) => PART.test(name);
@@ -30,6 +30,8 @@ export class Parts {
     this.order = [];
     /** @type {Candidate[]} */
     this.candidates = [];
+    /** @type {string[]} */
+    this.warnings = [];
     /** @type {Set<string>} */
     this.selected = new Set();
     /** @type {Set<string>} */
@@ -39,6 +41,7 @@ export class Parts {
     /** @type {Artifact[]} */
     this.waiting = [];
     this.loading = 0;
+    this.telling = false;
   }
 
   /** In their order. */
@@ -123,7 +126,10 @@ export class Parts {
         if (part && name) part.name = name;
       }
       this.order = manifest.parts.map((/** @type {{file: string}} */ { file }) => file);
-      this.candidates = manifest.candidates ?? [];
+      this.warnings = manifest.warnings;
+      /** @param {Candidate} one */
+      const taken = ({ index, seed }) => manifest.parts.some((/** @type {Candidate} */ part) => part.index === index && part.seed === seed);
+      this.candidates = (manifest.candidates ?? []).map((/** @type {Candidate} */ one) => ({ ...one, taken: taken(one) }));
       this.changed();
     } catch (error) {
       if (!this.signal.aborted) notice(reason(error), "bad");
@@ -176,8 +182,17 @@ export class Parts {
     this.viewer.changed();
   }
 
-  /** Tell everyone. */
+  /** Tell everyone, once for all that has changed at a time. */
   changed() {
+    if (this.telling) return;
+    this.telling = true;
+    queueMicrotask(() => {
+      this.telling = false;
+      if (!this.signal.aborted) this.#tell();
+    });
+  }
+
+  #tell() {
     if (this.viewer) {
       this.viewer.selected = this.selected;
       this.viewer.hidden = this.hidden;

@@ -12,6 +12,7 @@ export class Progress {
     this.doing = element("p", { class: "doing", role: "status" });
     this.time = element("span", { class: "time" });
     this.lost = element("p", { class: "lost", role: "status", hidden: true }, words.job.lost);
+    this.warnings = element("ul", { class: "warnings", "aria-label": words.job.warnings, hidden: true });
     this.parent = element("a", { hidden: true, class: "parent" }, words.job.parent);
     this.bar = element("progress", { max: 1, value: 0, "aria-label": words.job.progress });
     this.stopButton = button(words.job.stop, () => {
@@ -19,7 +20,7 @@ export class Progress {
       cancel();
     }, { icon: "stop", kind: "small" });
     this.element = element("section", { class: "progress card", "aria-label": words.job.progress },
-      element("div", { class: "row tight" }, this.chip, this.time, this.parent, this.stopButton), this.doing, this.bar, this.lost);
+      element("div", { class: "row tight" }, this.chip, this.time, this.parent, this.stopButton), this.doing, this.bar, this.lost, this.warnings);
     /** @type {Job | null} */
     this.job = null;
     this.clock = setInterval(() => this.#tick(), 1000);
@@ -73,6 +74,13 @@ export class Progress {
     const begun = job.started_at ?? job.created_at;
     const end = job.finished_at ? Date.parse(job.finished_at) : Date.now();
     this.time.textContent = words.time.short(Math.max(0, (end - Date.parse(begun)) / 1000));
+  }
+
+  /** What the service says of the result beside. @param {string[]} said */
+  warn(said) {
+    if (this.warnings.childElementCount === said.length) return;
+    this.warnings.replaceChildren(...said.map((one) => element("li", {}, one)));
+    this.warnings.hidden = said.length === 0;
   }
 
   /** @param {boolean} connected */

@@ -89,7 +89,7 @@ export const words = {
     part: (number, total) => (total ? `part ${number} of ${total}` : `part ${number}`),
     /** @param {number} count */
     parts: (count) => counted(count, "part"),
-    elapsed: "Time", progress: "Progress", stop: "Stop", stopping: "Stopping …", again: "Change and make anew",
+    warnings: "Remarks", elapsed: "Time", progress: "Progress", stop: "Stop", stopping: "Stopping …", again: "Change and make anew",
     lost: "Connection lost. Trying again …", gone: "There is no such job here. It may have been deleted.",
     none: "It ended without a part.", waiting: "The first part appears here as soon as it is made.",
     parent: "What it was made from",

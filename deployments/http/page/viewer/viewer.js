@@ -16,7 +16,7 @@ const FIRST_DIRECTION = new Vector3(0.75, 0.42, 1).normalize();
 const SLOW_FRAME_MS = 70;
 const SETTLED_MS = 220;
 const CLICK_PIXELS = 5;
-const LOADING_MS = 300; // between frames while parts are being read
+const LOADING_MS = 1000; // between frames while parts are being read, which drawing in software would hold up
 const TURN = Math.PI / 16;
 const INNER_SHARE = 0.08; // of the object's reach, within which a part is in the middle
 
@@ -67,7 +67,6 @@ export class Viewer {
     this.explosion = 0;
     this.raised = 0; // pixels by which the middle is above the canvas', for what lies over it
     this.touched = false;
-    this.loading = false;
     /** @type {(name: string | null, more: boolean) => void} */
     this.onpick = () => {};
     /** @type {(pose: Pose) => void} */
@@ -79,6 +78,9 @@ export class Viewer {
 
   #scheduled;
   #lastFrame = 0;
+  #loading = false;
+  #unseen = true; // no part has been drawn yet
+  #stale = false;
   #led = false;
   #later = /** @type {ReturnType<typeof setTimeout> | null} */ (null);
   #coarse = false;
@@ -154,8 +156,24 @@ export class Viewer {
     if (!this.touched) this.fit();
   }
 
-  /** Looks, places, visibility have changed: take them over, and draw. */
+  /** Looks, places, visibility have changed: they are taken over by the next frame. */
   changed() {
+    this.#stale = true;
+    this.draw();
+  }
+
+  /** Several parts are being read: frames are few and without new shadows until that is over. @param {boolean} on */
+  set loading(on) {
+    if (this.#loading === on) return;
+    this.#loading = on;
+    if (on) return;
+    if (this.#later) clearTimeout(this.#later);
+    this.#later = null;
+    this.changed();
+  }
+
+  #arrange() {
+    this.#stale = false;
     const box = this.#box(false);
     const ways = waysApart([...this.solids.values()].map((solid) => solid.centre), box);
     for (const solid of this.solids.values()) {
@@ -167,10 +185,9 @@ export class Viewer {
       });
     }
     this.stage.shadows = this.looks.shadows && !this.looks.wire;
-    this.renderer.shadowMap.needsUpdate = true;
+    this.renderer.shadowMap.needsUpdate = !this.#loading;
     this.scene.updateMatrixWorld();
     this.stage.fit(this.#box(true));
-    this.draw();
   }
 
   /** What the parts fill, where they are or where they belong. @param {boolean} moved */
@@ -210,7 +227,7 @@ export class Viewer {
   /** Draw soon. */
   draw() {
     if (this.#scheduled) return;
-    const wait = this.loading ? LOADING_MS - (performance.now() - this.#lastFrame) : 0;
+    const wait = this.#loading && !this.#unseen ? LOADING_MS - (performance.now() - this.#lastFrame) : 0;
     if (wait <= 0) this.#scheduled = requestAnimationFrame((now) => this.#frame(now));
     else this.#later ??= setTimeout(() => ((this.#later = null), this.draw()), wait);
   }
@@ -225,6 +242,7 @@ export class Viewer {
     this.#settling = setTimeout(() => this.#settle(), Math.max(SETTLED_MS, 2 * took > 2000 ? 0 : 2 * took));
     this.controls.update();
     this.#render();
+    this.#unseen &&= this.solids.size === 0;
   }
 
   #settle() {
@@ -242,6 +260,7 @@ export class Viewer {
   }
 
   #render() {
+    if (this.#stale) this.#arrange();
     this.renderer.render(this.scene, this.camera);
   }
 
@@ -249,6 +268,7 @@ export class Viewer {
   #at(event) {
     const { left, top, width, height } = this.canvas.getBoundingClientRect();
     const point = new Vector2(((event.clientX - left) / width) * 2 - 1, 1 - ((event.clientY - top) / height) * 2);
+    if (this.#stale) this.#arrange();
     const ray = new Raycaster();
     ray.setFromCamera(point, this.camera);
     const groups = [...this.solids.values()].map((solid) => solid.group).filter((group) => group.visible);
