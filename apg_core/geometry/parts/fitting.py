@@ -11,7 +11,7 @@ from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.parts.cells import Fields, Lattice, Owners, carved, owner_fields, part_field, without_slivers
 from apg_core.geometry.parts.claims import Agreement
 from apg_core.geometry.parts.partition import Partition, measured, written
-from apg_core.geometry.parts.pieces import PlaneTree
+from apg_core.geometry.parts.pieces import MOST_PIECES, PlaneTree
 from apg_core.geometry.parts.seen import RegionPicture, pixels_seen
 from apg_core.geometry.parts.sharing import (
     MOST_COMPARED,
@@ -96,7 +96,7 @@ def cut_solid(
     sure = agreement.iou >= SURE or not fitting.at_edges
     both = zip(parts, agreement.each, strict=True)
     parts = [part if share >= ELSEWHERE else TriangleMesh.empty() for part, share in both]
-    tree = PlaneTree(solid.body) if fitting.at_edges else PlaneTree(solid.body, most=0)
+    tree = PlaneTree(solid.flat or solid.body, most=MOST_PIECES if fitting.at_edges else 0)
     lattice = Lattice.around(solid.body)
     seen = None if picture is None or not fitting.at_edges else pixels_seen(tree.pieces, picture, parts=len(parts))
     shared = _shared_out(Pieces.of(tree.pieces, parts), fitting, sure=sure, seen=seen)

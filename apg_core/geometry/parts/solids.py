@@ -39,6 +39,8 @@ class GivenSolid:
     """The number by which the library knows faces that are the given mesh's."""
     exact: bool
     """Whether the surface is the given one; otherwise some of it is a copy on the lattice."""
+    flat: Manifold | None = None
+    """The same with corners exactly where they were given, where some of `body` were moved by a hair."""
 
     def surface(self, body: Manifold) -> TriangleMesh:
         """The surface of something that was cut from this solid, in float64; its faces know their given ones."""
@@ -78,17 +80,23 @@ def given_solid(mesh: TriangleMesh, grid: Grid) -> GivenSolid | None:
     within another. What is not closed is copied on the lattice, where its winding number is above one half.
     """
     original = Manifold.reserve_ids(1)
-    shells = list(_shells(_welded(mesh)))
-    closed = [_closed(shell, original) for shell in shells]
+    shells = [without_crowded_edges(shell) for shell in _shells(_welded(mesh))]
+    apart = [unaligned(shell) for shell in shells]
+    closed = [_closed(shell, original) for shell in apart]
     open_shells = [shell for shell, solid in zip(shells, closed, strict=True) if solid is None]
-    body = _united([solid for solid in closed if solid is not None])
-    if open_shells:
-        copied = lattice_solid(TriangleMesh.joined(open_shells), grid, original)
-        if copied is not None:
-            body = body + copied
+    copied = lattice_solid(TriangleMesh.joined(open_shells), grid, original) if open_shells else None
+    body = _with_copy(closed, copied)
     if body.is_empty() or 2 * body.volume() <= THIN * body.surface_area():
         return None
-    return GivenSolid(body, original, exact=not open_shells)
+    if all(moved is shell for moved, shell in zip(apart, shells, strict=True)):
+        return GivenSolid(body, original, exact=not open_shells)
+    flat = _with_copy([_closed(shell, original) for shell in shells], copied)
+    return GivenSolid(body, original, exact=not open_shells, flat=flat)
+
+
+def _with_copy(closed: Sequence[Manifold | None], copied: Manifold | None) -> Manifold:
+    body = _united([solid for solid in closed if solid is not None])
+    return body if copied is None else body + copied
 
 
 def united_parts(meshes: Sequence[TriangleMesh], original: int) -> Manifold | None:
@@ -180,7 +188,7 @@ def _closed(mesh: TriangleMesh, original: int) -> Manifold | None:
     """The shell as a solid, which may be inside out; None where it is not closed."""
     for faces in (mesh.faces, None):
         turned = igl.bfs_orient(mesh.faces.astype(np.int64))[0].astype(np.int64) if faces is None else faces
-        plain = unaligned(without_crowded_edges(TriangleMesh(mesh.vertices, turned, mesh.source)))
+        plain = without_crowded_edges(TriangleMesh(mesh.vertices, turned, mesh.source))
         solid = _solid(plain.vertices, plain.faces, plain.source, original)
         if solid.status() == Error.NoError and not solid.is_empty():
             return solid
