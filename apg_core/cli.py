@@ -24,6 +24,7 @@ from apg_core.protocol.options import DEFAULT_PRESET
 
 Command = Callable[[argparse.Namespace], int]
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+OUTPUT_FLAGS = ("-o", "--output", *spellings("output_path", "output_dir"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,8 +86,9 @@ def _add_generate(commands: Subparsers, *, preset: str) -> None:
     about = "Generate the parts of one object in this process."
     parser = commands.add_parser("generate", help="generate parts here", description=about)
     add_input_flags(parser)
-    folder = spellings("output_path", "output_dir")
-    parser.add_argument(*folder, type=Path, default=Path("outputs"), help="folder for the results [outputs]")
+    parser.add_argument(
+        *OUTPUT_FLAGS, dest="output_path", type=Path, default=Path("outputs"), help="folder for the results [outputs]"
+    )
     _add_preset_flags(parser)
     add_option_flags(parser, preset=preset)
     parser.set_defaults(run=_generate)
@@ -140,7 +142,7 @@ def _add_edit(commands: Subparsers, *, preset: str) -> None:
     parser = commands.add_parser("edit", help="change a generation here", description=about)
     parser.add_argument("folder", type=Path, help="the folder with its results")
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument(*spellings("output_path", "output_dir"), type=Path, help="folder for the results")
+    where.add_argument(*OUTPUT_FLAGS, dest="output_path", type=Path, help="folder for the results")
     where.add_argument(*spellings("in_place"), action="store_true", help="put the results in the place of the earlier")
     add_edit_flags(parser)
     for name, kind in INPUTS.items():

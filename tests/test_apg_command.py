@@ -47,6 +47,13 @@ def test_generate_leaves_parts_and_a_manifest_and_warns_of_random_weights(
     assert "random" in printed.err
 
 
+@pytest.mark.parametrize("flag", ["-o", "--output", "--output-dir"])
+def test_the_folder_s_flag_may_be_short(mesh_file: Path, tmp_path: Path, flag: str) -> None:
+    quick = ["--max_parts", "1", "--no_preview", "--grid-size", "16"]
+    assert main(["generate", "--preset", "nano", "--mesh", str(mesh_file), flag, str(tmp_path / "out"), *quick]) == 0
+    assert (tmp_path / "out" / "manifest.json").is_file()
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
