@@ -6,6 +6,8 @@ import { words } from "./words.js";
 /** @typedef {import("./service.js").Job} Job */
 
 const text = words.history;
+/** How long after its end a job's preview may still come, and how often to look for it. */
+const PREVIEW_MS = 20_000, LOOK_MS = 1_000;
 
 export class HistoryView {
   title = text.title;
@@ -67,14 +69,29 @@ export class HistoryView {
 
   /** @param {Job} job @param {HTMLElement} host */
   async #picture(job, host) {
-    if (!job.artifacts.some(({ name }) => name === "preview.png")) return;
     try {
+      if (!await this.#drawn(job)) return;
       const picture = URL.createObjectURL(await service.file(job.id, "preview.png", this.away.signal));
       this.addresses.push(picture);
       host.replaceChildren(element("img", { src: picture, alt: "", loading: "lazy" }));
     } catch (error) {
       if (!this.away.signal.aborted) console.info(error);
     }
+  }
+
+  /**
+   * Whether there is a preview: a job has ended before its picture is drawn, which takes seconds.
+   * @param {Job} job
+   */
+  async #drawn(job) {
+    for (let waited = 0; !job.artifacts.some(({ name }) => name === "preview.png"); waited += LOOK_MS) {
+      const coming = job.status === "succeeded" && job.parts_done > 0 && job.options.preview === true;
+      const late = waited >= PREVIEW_MS || Date.now() - Date.parse(job.finished_at ?? "") > PREVIEW_MS;
+      if (!coming || late || this.away.signal.aborted) return false;
+      await new Promise((done) => setTimeout(done, LOOK_MS));
+      job = await service.job(job.id);
+    }
+    return true;
   }
 
   /** @param {string} id @param {boolean} on */
