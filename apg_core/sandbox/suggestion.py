@@ -62,7 +62,7 @@ def suggestion_png(suggestion: MaskSuggestion) -> bytes:
 def mask_png(labels: Labels, size: tuple[int, int]) -> bytes:
     """Up to 255 regions as an indexed PNG of this width and height, a colour for each."""
     count = int(labels.max())
-    picture = Pillow.fromarray(labels.astype(np.uint8), "L").resize(size, Pillow.Resampling.NEAREST)
+    picture = Pillow.fromarray(labels.astype(np.uint8)).resize(size, Pillow.Resampling.NEAREST)
     picture = Pillow.frombytes("P", picture.size, picture.tobytes())
     colours = [(0, 0, 0), *(part_colour(place, count)[:3] for place in range(count))]
     picture.putpalette([value for colour in colours for value in colour])
