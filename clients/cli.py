@@ -40,28 +40,12 @@ def add_commands(commands: Subparsers) -> None:
     submit = _command(commands, "submit", "send a job to a service", _submit)
     _add_inputs(submit)
     submit.add_argument("--preset", help="one of the service's presets; left out, its first")
-    submit.add_argument(
-        "-o",
-        "--output",
-        "--output_path",
-        "--output-path",
-        dest="output_path",
-        type=Path,
-        help="wait for it, and fetch its files here",
-    )
+    submit.add_argument(*OUTPUT_FLAGS, dest="output_path", type=Path, help="wait for it, and fetch its files here")
     edit = _command(commands, "edit-job", "change what a job has made, by a new job", _edit)
     edit.add_argument("job", help="the job's id")
     add_edit_flags(edit)
     edit.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="a generation option")
-    edit.add_argument(
-        "-o",
-        "--output",
-        "--output_path",
-        "--output-path",
-        dest="output_path",
-        type=Path,
-        help="wait for it, and fetch its files here",
-    )
+    edit.add_argument(*OUTPUT_FLAGS, dest="output_path", type=Path, help="wait for it, and fetch its files here")
     for name, about, run in (
         ("status", "look at a job, or list yours", _status),
         ("watch", "follow a job to its end", _watch),
@@ -71,16 +55,7 @@ def add_commands(commands: Subparsers) -> None:
         command.add_argument("job", nargs="?" if name == "status" else None, help="the job's id")
     fetch = _command(commands, "fetch", "fetch a job's files", _fetch)
     fetch.add_argument("job", help="the job's id")
-    fetch.add_argument(
-        "-o",
-        "--output",
-        "--output_path",
-        "--output-path",
-        dest="output_path",
-        type=Path,
-        required=True,
-        help="folder for the files",
-    )
+    fetch.add_argument(*OUTPUT_FLAGS, dest="output_path", type=Path, required=True, help="folder for the files")
     fetch.add_argument("--only", action="append", default=[], metavar="NAME", help="this file, and no other")
 
 

@@ -85,15 +85,16 @@ def as_a_picture_shows(pieces: Pieces, seen: Float[np.ndarray, "K S"], *, furthe
     shares = seen / np.maximum(total, 1)[:, None]
     lonely = np.bincount(shares.argmax(axis=1)[total > 0], minlength=seen.shape[1]) == 0
     home = seen.argmax(axis=0)
+    lying_in = pieces.claims.lying_in()
     contenders: list[list[int]] = []
     for i in pieces.numbers:
         some = [int(part) for part in np.argsort(-shares[i], kind="stable") if shares[i, part] >= SHOWN]
         some += [part for part in np.flatnonzero(lonely & (home == i)).tolist() if seen[i, part] and part not in some]
-        unknown = pieces.claims.lying_in()[i] < 0 and further
+        unknown = lying_in[i] < 0 and further
         contenders.append(some or (_contenders(pieces, i) if sure else [NOBODY] if unknown else []))
     known = np.array([some[0] if some else UNKNOWN for some in contenders])
     if (known == UNKNOWN).any():
-        grown = grown_into(pieces.solids, known) if len(known) <= MOST_COMPARED else pieces.claims.lying_in()
+        grown = grown_into(pieces.solids, known) if len(known) <= MOST_COMPARED else lying_in
         contenders = [some or [int(owner)] for some, owner in zip(contenders, grown, strict=True)]
     return _settled(pieces, contenders, further)
 
