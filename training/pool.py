@@ -15,6 +15,7 @@ from torch import Tensor
 
 from apg_core.models.shape_vae import ShapeVae
 from apg_core.protocol.mesh import TriangleMesh
+from training.loop import mixed_precision
 from training.objects.batch import ObjectBatch, sample_surface
 from training.objects.draw import draw_objects
 from training.objects.families import TRAINED, Family
@@ -33,7 +34,7 @@ DENSE = SURFACE_POINTS * 3 // 2
 """Points of a surface before it is thinned."""
 OVERLAID_SHARE = 0.25
 """Share of the wholes that are shells laid over each other; the others are fused."""
-MESHED_SHARE = 0.75
+MESHED_SHARE = 0.6
 """Share of the objects that come from real ones and the catalogue, where a source is given."""
 
 
@@ -78,7 +79,7 @@ def _latents(vae: ShapeVae, surfaces: Float[Tensor, "B P 6"], *, rng: np.random.
     for some in surfaces.split(ENCODED_AT_ONCE):
         # An even surface is in farthest-point order already: its beginning is its farthest-point subset.
         even = even_surface(some, SURFACE_POINTS, rng=rng)
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision("cpu"):
             means.append(vae.encode(even, torch.arange(LATENTS).expand(len(even), -1)).mean.half())
     return torch.cat(means)
 

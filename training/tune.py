@@ -21,6 +21,7 @@ from apg_core.pipeline.stages import Geometry, LatentRequest
 from apg_core.protocol.arrays import FeatureArray
 from apg_core.protocol.options import GuidanceScales
 from apg_core.shapes import Latents, QueryPoints
+from training.loop import mixed_precision
 from training.pool import Chunk
 from training.sizes import TINY_SCHEDULE
 from training.train_dit import PartGenerator
@@ -119,7 +120,7 @@ class Tuner:
             LatentRequest(**given, guidance=guidance, seed=draw * len(inputs) + row, steps=steps, sigma_floor=0.0)
             for row, given in enumerate(inputs)
         ]
-        with torch.autocast(self.whole.device.type, torch.bfloat16):
+        with mixed_precision(self.whole.device.type):
             return torch.from_numpy(np.stack(self.sampler.sample_together(requests)))
 
     @torch.no_grad()
