@@ -67,7 +67,7 @@ def on_device(batch: Batch, device: str) -> Batch:
 
 
 def mixed_precision(device: str) -> torch.autocast:
-    """Networks in bfloat16, but for a CPU without AVX-512, where its products take eight times as long as in float32."""
+    """Networks in bfloat16, but for a CPU without AVX-512, where that is eight times as slow as float32."""
     slow = device == "cpu" and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")
     return torch.autocast(device, torch.bfloat16, enabled=not slow)
 
