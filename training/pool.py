@@ -34,7 +34,7 @@ DENSE = SURFACE_POINTS * 3 // 2
 """Points of a surface before it is thinned."""
 OVERLAID_SHARE = 0.25
 """Share of the wholes that are shells laid over each other; the others are fused."""
-MESHED_SHARE = 0.6
+MESHED_SHARE = 0.75
 """Share of the objects that come from real ones and the catalogue, where a source is given."""
 
 

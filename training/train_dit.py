@@ -24,7 +24,7 @@ from training.sizes import LATENTS, TINY_DIT, TINY_IMAGE_ENCODER, TINY_SCHEDULE
 
 logger = logging.getLogger(__name__)
 
-WHOLE_SHARE = 0.5
+WHOLE_SHARE = 0.3
 MASKED_SHARE = 0.3
 """Share of the part samples that see a picture and the region of their part."""
 DROP_GEOMETRY = 0.1
