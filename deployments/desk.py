@@ -145,7 +145,9 @@ class Desk:
         if "image" not in upload.files:
             raise InputError("image: give the picture that the mask is for", field="image")
         if upload.preset is not None:
-            raise InputError("preset: a mask is suggested without networks, the same for each; leave it out", field="preset")
+            raise InputError(
+                "preset: a mask is suggested without networks, the same for each; leave it out", field="preset"
+            )
         options = MaskOptions.model_validate(upload.options)
         if options.regions is not None:
             check_limit("mask regions", options.regions, self.limits.mask_regions, field="regions")

@@ -487,7 +487,9 @@ def test_going_on_after_an_edit_keeps_what_the_edit_made_but_where_further_parts
     assert share[1] + share[6] == pytest.approx(share[2], rel=1e-3)  # the legs are alike
     assert share[6] > 0.2 * share[2]
     assert made.manifest.partition is not None
-    assert (made.manifest.partition.unclaimed, made.manifest.partition.doubly_claimed) == pytest.approx((0, 0), abs=1e-6)
+    assert (made.manifest.partition.unclaimed, made.manifest.partition.doubly_claimed) == pytest.approx(
+        (0, 0), abs=1e-6
+    )
 
 
 def test_going_on_after_a_removal_gives_further_parts_what_was_removed(

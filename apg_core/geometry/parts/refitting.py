@@ -11,7 +11,7 @@ from apg_core.geometry.parts.solids import GivenSolid, given_solid, mesh_of, sol
 from apg_core.protocol.mesh import TriangleMesh
 
 REACHES = 0.15
-"""A further part that has this share of itself in another takes it from there; with less, only where no other has more."""
+"""A further part with this share of itself in another takes it from there; where none has so much, from one only."""
 FREE = 1e-4
 """Share of the given mesh from which on what no part has is a place for further parts."""
 
