@@ -36,20 +36,16 @@ if TYPE_CHECKING:
 ACROSS = 4
 WATCH = """
   window.frames_seen = [];
-  let draws = 0;
-  for (const name of ["drawElements", "drawArrays"]) {
-    const draw = WebGL2RenderingContext.prototype[name];
-    WebGL2RenderingContext.prototype[name] = function (...given) { draws += 1; return draw.apply(this, given); };
-  }
   const later = window.requestAnimationFrame;
   window.requestAnimationFrame = (act) => later((now) => {
-    draws = 0;
     const begun = performance.now();
     act(now);
-    if (draws) {
-      const gl = document.querySelector(".stage canvas").getContext("webgl2");
+    const canvas = document.querySelector(".stage canvas");
+    if (canvas) {
+      const gl = canvas.getContext("webgl2");
+      const parts = Number(/^3D view of (\\d+)/.exec(canvas.ariaLabel)?.[1] ?? 0);
       gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4)); // it is drawn, not only asked for
-      window.frames_seen.push([performance.now(), draws, performance.now() - begun]);
+      window.frames_seen.push([performance.now(), parts, performance.now() - begun]);
     }
   });
 """
@@ -110,12 +106,12 @@ def opened(browser: "Browser", address: str, parts: int) -> dict[str, float]:
         page.goto(address)
         deadline = time.monotonic() + 120
         frames: list[tuple[float, int, float]] = []
-        while time.monotonic() < deadline and not any(draws >= parts for _, draws, _ in frames):
+        while time.monotonic() < deadline and not any(shown >= parts for _, shown, _ in frames):
             page.wait_for_timeout(100)
             frames = page.evaluate("window.frames_seen")
     page.wait_for_timeout(4000)  # the last frame in full
-    first = next(at for at, draws, _ in frames if draws >= 2)
-    whole = next(at for at, draws, _ in frames if draws >= parts)
+    first = next(at for at, shown, _ in frames if shown)
+    whole = next(at for at, shown, _ in frames if shown >= parts)
     seen = {"first frame": first / 1000, "all parts": whole / 1000, "processor": spent[0], "frames": len(frames)}
     seen |= {f"turning, {name}": value for name, value in frames_of(page, turn).items()}
     seen |= {f"taking apart, {name}": value for name, value in frames_of(page, take_apart).items()}
@@ -161,7 +157,7 @@ def first_part(browser: "Browser", server: Server, content: bytes) -> float:
     seen: list[float] = []
     while not seen:
         page.wait_for_timeout(50)
-        seen = page.evaluate("frames_seen.filter(([, draws]) => draws > 1).map(([at]) => performance.timeOrigin + at)")
+        seen = page.evaluate("frames_seen.filter(([, parts]) => parts).map(([at]) => performance.timeOrigin + at)")
     context.close()
     server.runner.leases.finish(claim.lease, JobEnd("succeeded", stop_reason="end_of_sequence", artifacts=[]))
     return seen[0] / 1000 - accepted

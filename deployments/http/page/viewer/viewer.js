@@ -1,6 +1,6 @@
 // The viewer: parts in 3D. It draws when something has changed, and coarsely while a slow machine is moving.
 import {
-  Box3, NeutralToneMapping, OrbitControls, PCFShadowMap, PerspectiveCamera, Raycaster, Scene, Sphere, Vector2, Vector3, WebGLRenderer,
+  Box3, Mesh, MeshStandardMaterial, NeutralToneMapping, OrbitControls, PCFShadowMap, PerspectiveCamera, PlaneGeometry, Raycaster, Scene, Sphere, Vector2, Vector3, WebGLRenderer,
 } from "../vendor/three.js";
 import { element } from "../elements.js";
 import { words } from "../words.js";
@@ -40,6 +40,13 @@ export function waysApart(centres, box) {
   });
 }
 
+/** Too small to be seen: what draws parts is made ready while there is none, so that the first is shown at once. */
+function speck() {
+  const made = new Mesh(new PlaneGeometry(1e-6, 1e-6), new MeshStandardMaterial());
+  made.castShadow = made.receiveShadow = true;
+  return made;
+}
+
 export class Viewer {
   /** @param {HTMLElement} host fills it */
   constructor(host) {
@@ -57,7 +64,8 @@ export class Viewer {
     this.renderer.shadowMap.autoUpdate = false;
     this.scene = new Scene();
     this.stage = new Stage();
-    this.scene.add(this.stage.group);
+    this.speck = speck();
+    this.scene.add(this.stage.group, this.speck);
     this.camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 0.05, 100);
     this.camera.position.copy(FIRST_DIRECTION).multiplyScalar(6);
     this.controls = new OrbitControls(this.camera, this.canvas);
@@ -133,6 +141,7 @@ export class Viewer {
   async add(name, bytes, colour) {
     const solid = new Solid(name, await readPart(bytes), colour);
     this.remove(name);
+    this.scene.remove(this.speck);
     this.solids.set(name, solid);
     this.scene.add(solid.group);
     this.canvas.setAttribute("aria-label", words.viewer.parts(this.solids.size));
