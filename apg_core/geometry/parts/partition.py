@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 from manifold3d import Error, Manifold, Mesh64, OpType
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from apg_core.geometry.parts.solids import GivenSolid, unaligned
 from apg_core.protocol.mesh import TriangleMesh
-
-HAIR = 5e-7
-"""Edges shorter than this are collapsed before coordinates are rounded to float32, where they would have no length."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +35,31 @@ class Partition:
 
 
 def written(solid: GivenSolid, body: Manifold) -> TriangleMesh:
-    """A part of the solid as it is written, in float32; a closed surface stays one."""
-    slim = body.simplify(HAIR)
-    # A surface that moves by a hair takes no more volume than this along; the library may take a thin wall with it.
-    kept = abs(slim.volume() - body.volume()) <= HAIR * body.surface_area()
-    mesh = solid.surface(slim if kept else body)
+    """A part of the solid as it is written, in float32; a closed surface stays one.
+
+    Edges that lose their length are collapsed. Places where a surface touches itself stay apart, as they were.
+    """
+    mesh = solid.surface(body)
     assert mesh.source is not None
     rounded = TriangleMesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), mesh.source.astype(np.int32))
-    vertices, inverse = np.unique(rounded.vertices, axis=0, return_inverse=True)
-    if len(vertices) == len(rounded.vertices):
-        return rounded
-    faces = inverse.reshape(-1)[rounded.faces].astype(np.int32)
+    collapsed = _without_short_edges(rounded)
+    return collapsed if _accepted(collapsed) else rounded
+
+
+def _without_short_edges(mesh: TriangleMesh) -> TriangleMesh:
+    """Edges between two corners at one place collapsed, and the faces beside them gone."""
+    assert mesh.source is not None
+    edges = mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    short = edges[(mesh.vertices[edges[:, 0]] == mesh.vertices[edges[:, 1]]).all(axis=1)]
+    if len(short) == 0:
+        return mesh
+    count = len(mesh.vertices)
+    graph = coo_array((np.ones(len(short), bool), (short[:, 0], short[:, 1])), shape=(count, count))
+    _, label = connected_components(graph, directed=False)
+    _, first = np.unique(label, return_index=True)
+    faces = label[mesh.faces].astype(np.int32)
     kept = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
-    welded = TriangleMesh(vertices, faces[kept], mesh.source[kept].astype(np.int32))
-    return welded if _accepted(welded) else rounded
+    return TriangleMesh(mesh.vertices[first], faces[kept], mesh.source[kept])
 
 
 def measured(meshes: Sequence[TriangleMesh], solid: GivenSolid) -> Partition:

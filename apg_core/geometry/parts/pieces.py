@@ -38,7 +38,7 @@ MOST_FACES = 4000
 EFFORT = 3_000_000
 """Triangles that may be cut in all, over all planes that are tried; then pieces stay as they are."""
 SPECK, SPECK_SHARE = 1e-9, 1e-3
-"""Volume, and share of a smaller whole's, below which something connected is dust of rounding, and no piece."""
+"""Volume, and share of a smaller whole's, below which something connected is no piece."""
 LOST = 0.5
 """Share of the volume that a simplified copy must keep, to stand for the solid."""
 
@@ -114,10 +114,13 @@ def _grown(roots: list[Node], *, least: float, most: int) -> list[Node]:
     return leaves
 
 
-def apart(solid: Manifold) -> list[Manifold]:
-    """What is not connected, as solids of their own, without dust; a hollow inside stays with what surrounds it."""
+def apart(solid: Manifold, *, speck: float = SPECK, share: float = SPECK_SHARE) -> list[Manifold]:
+    """What is not connected, as solids of their own; a hollow inside stays with what surrounds it.
+
+    What is less than a speck, and than this share of all, is dust that is left out.
+    """
     surfaces = [(surface, surface.volume()) for surface in solid.decompose()]
-    speck = min(SPECK, SPECK_SHARE * solid.volume())
+    speck = min(speck, share * solid.volume())
     outer = [surface for surface, volume in surfaces if volume > speck]
     hollows = [inside_out(surface) for surface, volume in surfaces if volume < -speck]
     for hollow in sorted(hollows, key=Manifold.volume):
