@@ -67,6 +67,11 @@ class Lattice:
         block.reshape(-1)[self.numbers] = values
         return block
 
+    def around_places(self, chosen: Bool[np.ndarray, " Q"]) -> Int[np.ndarray, " P"]:
+        """Rows of these points and of those up to `SPARE` layers from them."""
+        block = ndimage.binary_dilation(self.block(chosen.astype(float), 0.0) > 0, iterations=SPARE)
+        return np.flatnonzero(block.reshape(-1)[self.numbers])
+
     @cached_property
     def _known(self) -> Float[np.ndarray, "R R R"]:
         return np.maximum(ndimage.gaussian_filter(self.active.astype(float), SMOOTHING, mode="constant"), 1e-6)

@@ -1,9 +1,10 @@
 """Cuts a solid along the planes of a tree, and gives each owner what lies in its leaves.
 
-The planes were found on a copy; here they cut the solid itself. Where the sampled parts say what of a leaf is whose, it
-is divided by their fields (`cells.py`).
+First space is divided into a cell for each owner, then the solid is cut where two owners' cells meet, and nowhere else.
+Where the sampled parts say what of a leaf is whose, its cell is divided by their fields (`cells.py`).
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,20 +13,19 @@ from jaxtyping import Bool, Float
 from manifold3d import Manifold, OpType
 
 from apg_core.geometry.parts.cells import Lattice, Owners, carved, without_slivers
-from apg_core.geometry.parts.pieces import Node, apart
+from apg_core.geometry.parts.pieces import Node, Plane, apart
 from apg_core.geometry.parts.solids import divided, mesh_of
 from apg_core.geometry.parts.units import SLIVER
 from apg_core.geometry.solid import nearest_face
-from apg_core.protocol.mesh import TriangleMesh
 
 COLLAR = 0.002
 """How far behind the face beside a hollow edge a cut is: in the face's own plane it would shave off its noise."""
+SPACE = 2.4
+"""Edge of the cube that is divided; solids lie in [-1, 1]^3."""
+LEAST_GAP = 0.003
+"""How far boxes must be apart for a plane between them: surfaces of the copy may be off by half of this."""
 TOUCHING = 1e-6
 """How far from a surface the middle of a face is that lies in it."""
-ROUNDING = 1e-12
-"""Share of a volume below which something connected comes from rounding, where cuts meet again, and is nothing."""
-FELT = 256
-"""Faces of a piece, the largest ones, that say what it is a piece of."""
 
 
 def cut_along(
@@ -36,74 +36,66 @@ def cut_along(
     A leaf of the tree has one owner, or a field for each. Together the results are the solid, and they share their
     surfaces exactly. What is small and apart from the bulk of its owner's goes to the owner that it touches most.
     """
-    cut = _Cut(leaves, lattice)
-    cut.among(roots, solid, lattice.within)
-    bulk, loose, had = [], cut.crumbs, [-1] * len(cut.crumbs)
-    for owner in range(owners):
-        bodies = _bodies(_joined(cut.found.get(owner, [])))
-        least = SLIVER * sum(body.volume() for body in bodies)
-        largest = max(bodies, key=Manifold.volume, default=None)
-        small = [body for body in bodies if body is not largest and body.volume() < least]
-        bulk.append(_joined([body for body in bodies if body not in small]))
-        loose, had = [*loose, *small], [*had, *[owner] * len(small)]
-    heirs = _heirs(loose, had, bulk)
-    return [
-        _joined([body, *(one for one, heir in zip(loose, heirs, strict=True) if heir == owner)])
-        for owner, body in enumerate(bulk)
-    ]
+    space = _Space(leaves, lattice)
+    space.divide(roots, Manifold.cube((SPACE,) * 3, center=True), lattice.within)
+    found, rest = [Manifold()] * owners, solid
+    *first, last = sorted(space.cells, key=lambda owner: len(space.cells[owner]))
+    for owner in first:
+        cell = _joined(space.cells[owner])
+        found[owner], rest = divided(rest, lambda body, cell=cell: body.split(cell))  # type: ignore[misc]
+    found[last] = rest
+    return _with_slivers_handed_on(found)
 
 
 @dataclass(frozen=True, eq=False)
-class _Cut:
+class _Space:
     leaves: Sequence[Owners | int]
     lattice: Lattice
-    found: dict[int, list[Manifold]] = field(default_factory=dict)
-    """What each owner has so far."""
-    crumbs: list[Manifold] = field(default_factory=list)
-    """What no node of the tree is about."""
+    cells: dict[int, list[Manifold]] = field(default_factory=lambda: defaultdict(list))
+    """Of each owner, what it has of space."""
 
-    def among(self, nodes: Sequence[Node], body: Manifold, within: Bool[np.ndarray, " Q"]) -> None:
-        """Divide what several nodes make up, which do not touch; `within` are the places that it may have."""
+    def divide(self, nodes: Sequence[Node], region: Manifold, within: Bool[np.ndarray, " Q"]) -> None:
+        """Divide a region among nodes that do not touch; `within` are the lattice points that it may have."""
         owners = {owner for node in nodes for owner in self._owners(node)}
-        if body.is_empty():
-            return
         if len(owners) == 1 and (only := owners.pop()) is not None:
-            self._give(only, body)
+            self.cells[only].append(region)
         elif len(nodes) == 1:
-            self._at(nodes[0], body, within)
+            self._divide_at(nodes[0], region, within)
+        elif (gap := _widest_gap(nodes)) is not None:
+            self._at_plane((gap.normal, gap.offset), (gap.before, gap.behind), region, within)
         else:
-            bodies = _bodies(body)
-            homes = _homes(nodes, bodies)
-            self.crumbs.extend(body for i, body in enumerate(bodies) if i not in homes)
-            for i in sorted(set(homes)):
-                own = [node for node, home in zip(nodes, homes, strict=True) if home == i]
-                for node, one in zip(own, self._by_nearness(own, bodies[i]), strict=True):
-                    self.among([node], one, within)
+            near = np.full((len(nodes), len(within)), -SPACE)
+            rows = self.lattice.around_places(within)
+            for node, row in zip(nodes, near, strict=True):
+                row[rows] = -nearest_face(mesh_of(node.solid), self.lattice.places[rows])[0]
+            for node, own in zip(nodes, carved(region, near, self.lattice), strict=True):
+                self.divide([node], own, within)
 
-    def _at(self, node: Node, body: Manifold, within: Bool[np.ndarray, " Q"]) -> None:
-        if node.plane is not None:
+    def _at_plane(
+        self,
+        plane: Plane,
+        sides: tuple[Sequence[Node], Sequence[Node]],
+        region: Manifold,
+        within: Bool[np.ndarray, " Q"],
+    ) -> None:
+        normal, offset = plane
+        before = self.lattice.places @ normal > offset
+        for nodes, own, there in zip(sides, region.split_by_plane(normal, offset), (before, ~before), strict=True):
+            self.divide(nodes, own, within & there)
+
+    def _divide_at(self, node: Node, region: Manifold, within: Bool[np.ndarray, " Q"]) -> None:
+        if node.plane is None:
+            fields = self.leaves[node.leaf]
+            assert not isinstance(fields, int)
+            fields = without_slivers(fields, self.lattice, within=within, share=SLIVER)
+            for owner, own in enumerate(carved(region, fields, self.lattice)):
+                if not own.is_empty():
+                    self.cells[owner].append(own)
+        elif node.before and node.behind:
             normal, offset = node.plane
-            sides = divided(body, lambda one: one.split_by_plane(normal, offset + COLLAR))
-            before = self.lattice.places @ normal > offset + COLLAR
-            self.among(node.before, sides[0], within & before)
-            self.among(node.behind, sides[1], within & ~before)
-            return
-        fields = self.leaves[node.leaf]
-        assert not isinstance(fields, int)
-        fields = without_slivers(fields, self.lattice, within=within, share=SLIVER)
-        for owner, own in enumerate(carved(body, fields, self.lattice)):
-            self._give(owner, own)
-
-    def _by_nearness(self, nodes: Sequence[Node], body: Manifold) -> list[Manifold]:
-        """A body divided among nodes that do not touch: each gets what is nearest to its surface."""
-        if len(nodes) == 1:
-            return [body]
-        places = self.lattice.places
-        return carved(body, -np.array([nearest_face(mesh_of(node.solid), places)[0] for node in nodes]), self.lattice)
-
-    def _give(self, owner: int, body: Manifold) -> None:
-        if not body.is_empty():
-            self.found.setdefault(owner, []).append(body)
+            self._at_plane((normal, offset + COLLAR), (node.before, node.behind), region, within)
+        else:
+            self.divide(node.before or node.behind, region, within)
 
     def _owners(self, node: Node) -> set[int | None]:
         """The owners of all leaves of a node; None stands for several that have one between them."""
@@ -113,20 +105,49 @@ class _Cut:
         return {leaf if isinstance(leaf, int) else None}
 
 
-def _homes(nodes: Sequence[Node], bodies: Sequence[Manifold]) -> list[int]:
-    """The body that each node is a piece of: the one whose surface most of its largest faces lie in."""
-    surfaces = [mesh_of(body) for body in bodies]
-    joined, body = TriangleMesh.joined(surfaces), np.repeat(np.arange(len(bodies)), [len(s.faces) for s in surfaces])
-    homes = []
-    for node in nodes:
-        middles, areas = _middles(node.solid)
-        largest = np.argsort(-areas, kind="stable")[:FELT]
-        homes.append(int(np.bincount(body[nearest_face(joined, middles[largest])[1]], areas[largest]).argmax()))
-    return homes
+@dataclass(frozen=True, eq=False)
+class _Gap:
+    """A plane across an axis with nothing of the nodes on it."""
+
+    normal: Float[np.ndarray, " 3"]
+    offset: float
+    width: float
+    before: Sequence[Node]
+    behind: Sequence[Node]
+
+
+def _widest_gap(nodes: Sequence[Node]) -> _Gap | None:
+    """The plane across an axis that is farthest from the boxes of nodes on both sides, if there is any."""
+    boxes = np.array([node.solid.bounding_box() for node in nodes]).reshape(-1, 2, 3)
+    gaps = []
+    for axis in range(3):
+        order = np.argsort(boxes[:, 0, axis], kind="stable")
+        ends, starts = np.maximum.accumulate(boxes[order, 1, axis])[:-1], boxes[order, 0, axis][1:]
+        i = int((starts - ends).argmax())
+        behind, before = ([nodes[k] for k in some] for some in (order[: i + 1], order[i + 1 :]))
+        gaps.append(_Gap(np.eye(3)[axis], float(ends[i] + starts[i]) / 2, float(starts[i] - ends[i]), before, behind))
+    widest = max(gaps, key=lambda gap: gap.width)
+    return widest if widest.width > LEAST_GAP else None
+
+
+def _with_slivers_handed_on(found: Sequence[Manifold]) -> list[Manifold]:
+    """What is small and apart from the bulk of its owner's goes to the owner that it touches most."""
+    bulk, loose, had = [], list[Manifold](), list[int]()
+    for owner, own in enumerate(found):
+        bodies = apart(own, dust=True)
+        least = SLIVER * own.volume()
+        largest = max(bodies, key=Manifold.volume, default=None)
+        small = [b for b in bodies if b is not largest and b.volume() < least]
+        bulk.append(Manifold.compose([body for body in bodies if body not in small]) if small else own)
+        loose, had = [*loose, *small], [*had, *[owner] * len(small)]
+    heirs = _heirs(loose, had, bulk)
+    for heir in set(heirs):
+        bulk[heir] = _joined([bulk[heir], *(body for body, one in zip(loose, heirs, strict=True) if one == heir)])
+    return bulk
 
 
 def _heirs(loose: Sequence[Manifold], had: Sequence[int], bulk: Sequence[Manifold]) -> list[int]:
-    """Of each loose body the owner whose bulk it touches most; where it touches none, who had it, or the nearest."""
+    """Of each loose body the owner whose bulk it touches most; where it touches none, who had it."""
     if not loose:
         return []
     faces = [_middles(body) for body in loose]
@@ -134,15 +155,7 @@ def _heirs(loose: Sequence[Manifold], had: Sequence[int], bulk: Sequence[Manifol
     of = np.repeat(np.arange(len(loose)), [len(each) for _, each in faces])
     away = np.array([nearest_face(mesh_of(body), middles)[0] for body in bulk])
     shared = np.array([np.bincount(of, areas * (row <= TOUCHING), minlength=len(loose)) for row in away]).T
-    nearest = [int(away[:, of == i].min(axis=1).argmin()) for i in range(len(loose))]
-    return [
-        int(touched.argmax()) if touched.any() else owner if owner >= 0 else nearest[i]
-        for i, (touched, owner) in enumerate(zip(shared, had, strict=True))
-    ]
-
-
-def _bodies(solid: Manifold) -> list[Manifold]:
-    return apart(solid, speck=np.inf, share=ROUNDING)
+    return [int(touched.argmax()) if touched.any() else own for touched, own in zip(shared, had, strict=True)]
 
 
 def _middles(solid: Manifold) -> tuple[Float[np.ndarray, "F 3"], Float[np.ndarray, " F"]]:

@@ -9,7 +9,8 @@ from manifold3d import Error, Manifold, Mesh64, OpType
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from apg_core.geometry.parts.solids import GivenSolid, unaligned
+from apg_core.geometry.parts.cleanup import face_components, keep_faces
+from apg_core.geometry.parts.solids import ROUNDING, SPECK, GivenSolid, unaligned
 from apg_core.protocol.mesh import TriangleMesh
 
 
@@ -37,13 +38,22 @@ class Partition:
 def written(solid: GivenSolid, body: Manifold) -> TriangleMesh:
     """A part of the solid as it is written, in float32; a closed surface stays one.
 
-    Edges that lose their length are collapsed. Places where a surface touches itself stay apart, as they were.
+    Edges that lose their length are collapsed, and dust where cuts met again is left out. Places where a surface
+    touches itself stay apart, as they were.
     """
-    mesh = solid.surface(body)
+    mesh = _without_dust(solid.surface(body))
     assert mesh.source is not None
     rounded = TriangleMesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), mesh.source.astype(np.int32))
     collapsed = _without_short_edges(rounded)
     return collapsed if _accepted(collapsed) else rounded
+
+
+def _without_dust(mesh: TriangleMesh) -> TriangleMesh:
+    """The closed surfaces of a part that enclose more than rounding does, or are hollows that are more than specks."""
+    label = face_components(mesh)
+    a, b, c = mesh.vertices[mesh.faces].transpose(1, 0, 2)
+    volumes = np.bincount(label, np.einsum("fi,fi->f", a, np.cross(b, c)) / 6)
+    return keep_faces(mesh, ((volumes > ROUNDING * volumes.sum()) | (volumes < -SPECK))[label])
 
 
 def _without_short_edges(mesh: TriangleMesh) -> TriangleMesh:

@@ -28,6 +28,10 @@ NO_HEIGHT, HAIR = 1e-7, 1e-9
 float32 has places for."""
 AGAIN, LOST = 3, 1e-6
 """How often a cut is tried again, and the share of the volume from which it is."""
+SPECK = 1e-9
+"""Volume below which a body of a smaller whole is no piece, and a hollow is nothing."""
+ROUNDING = 1e-12
+"""Share of a volume below which a body comes from rounding, where cuts meet again, and is nothing."""
 FELT = 64
 """Corners of a shell that say whether it lies within another."""
 
