@@ -86,7 +86,9 @@ def check_bound_address(host: str, access: AccessSettings) -> None:
 class _Readiness:
     """Asks every deployment of every preset once whether it is there; each has run its network when it can answer."""
 
-    def __init__(self, stores: Stores, preset: str, deployments: Sequence[Handle[Replica]], more: Sequence[str]) -> None:
+    def __init__(
+        self, stores: Stores, preset: str, deployments: Sequence[Handle[Replica]], more: Sequence[str]
+    ) -> None:
         self._stores = stores
         names = [handle.name for handle in deployments]
         self._waiting: dict[str, dict[str, Handle[Replica] | None]] = {
