@@ -113,8 +113,10 @@ class _Readiness:
     async def _is_there(self, preset: str, name: str) -> bool:
         waiting = self._waiting[preset]
         try:
-            handle = waiting[name] or await asyncio.to_thread(_handle_of, preset, name)
-            waiting[name] = handle
+            handle = waiting[name]
+            if handle is None:
+                handle = await asyncio.to_thread(_handle_of, preset, name)
+                waiting[name] = handle
             await asyncio.wait_for(handle.call(Replica.ready)(), READY_SECONDS)
         except (KeyError, TimeoutError, RayError, RayServeException):
             return False
