@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from apg_core.geometry.parts.cleanup import face_components, keep_faces
-from apg_core.geometry.parts.solids import ROUNDING, SPECK, GivenSolid, unaligned
+from apg_core.geometry.parts.solids import ROUNDING, SPECK, GivenSolid, signed_volume, unaligned
 from apg_core.protocol.mesh import TriangleMesh
 
 
@@ -75,8 +75,7 @@ def _without_short_edges(mesh: TriangleMesh) -> TriangleMesh:
 def measured(meshes: Sequence[TriangleMesh], solid: GivenSolid) -> Partition:
     """How these parts tile the solid; what two of them share is measured as their intersection."""
     volume = solid.body.volume()
-    bodies = [_body(mesh) for mesh in meshes]
-    volumes, shared = _volumes(bodies)
+    volumes, shared = _volumes(meshes)
     doubly = shared.sum() / 2
     claimed = volumes.sum() - doubly
     return _partition(solid.exact, volume, max(volume - claimed, 0.0), volumes, shared)
@@ -90,12 +89,14 @@ def measured_again(before: Sequence[TriangleMesh], after: Sequence[TriangleMesh]
     solid = Manifold.batch_boolean([_body(mesh) for mesh in before], OpType.Add)
     bodies = [_body(mesh) for mesh in after]
     unclaimed = (solid - Manifold.batch_boolean(bodies, OpType.Add)).volume()
-    return _partition(exact, solid.volume(), unclaimed, *_volumes(bodies))
+    return _partition(exact, solid.volume(), unclaimed, *_volumes(after))
 
 
-def _volumes(bodies: Sequence[Manifold]) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, "S S"]]:
-    """The volume of each body, and of what each two share."""
-    volumes = np.array([body.volume() for body in bodies])
+def _volumes(meshes: Sequence[TriangleMesh]) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, "S S"]]:
+    """The volume of each mesh, and of what each two share."""
+    # Of the faces themselves: the library may lose some where corners lie in one line.
+    volumes = np.array([signed_volume(mesh) for mesh in meshes])
+    bodies = [_body(mesh) for mesh in meshes]
     shared = np.zeros((len(bodies), len(bodies)))
     boxes = [np.array(body.bounding_box()).reshape(2, 3) for body in bodies]
     for one, body in enumerate(bodies):

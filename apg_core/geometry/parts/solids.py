@@ -60,7 +60,7 @@ def solid_of(mesh: TriangleMesh) -> Manifold | None:
     welded = _welded(mesh)
     if len(welded.faces) == 0:
         return None
-    faces = welded.faces if _volume(welded) >= 0 else welded.faces[:, ::-1]
+    faces = welded.faces if signed_volume(welded) >= 0 else welded.faces[:, ::-1]
     return _closed(TriangleMesh(welded.vertices, faces, welded.source), Manifold.reserve_ids(1))
 
 
@@ -311,6 +311,7 @@ def lies_within(one: Manifold, other: Manifold) -> bool:
     return bool((igl.fast_winding_number(around.vertices, around.faces, felt) > WITHIN).all())
 
 
-def _volume(mesh: TriangleMesh) -> float:
-    corners = mesh.vertices[mesh.faces]
+def signed_volume(mesh: TriangleMesh) -> float:
+    """The volume that a closed surface encloses, negative where it is inside out."""
+    corners = mesh.vertices.astype(np.float64)[mesh.faces]
     return float(np.einsum("fi,fi->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))) / 6
