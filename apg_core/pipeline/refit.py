@@ -103,7 +103,7 @@ def _placed(brief: EditBrief, parts: Sequence[AcceptedPart], change: _Change, fi
         if now is not None and part is change.new[-1]:
             left = _left(brief, part, fitted.parts[len(new) :], fitted.remainder)
             row_of |= {one.facts.index: len(row_of) + place for place, one in enumerate(left)}
-            listed += left
+            listed += [one for one in left if not one.mesh.is_empty]
     rows = {part.facts.index: row_of[part.facts.index] for part in listed}
     lost = [index for index, now in new.items() if now.mesh.is_empty]
     warnings = tuple(f"part {index} has nothing of its place in the given mesh, and is left out" for index in lost)
