@@ -220,6 +220,7 @@ export class Viewer {
 
   /** Bring everything that is shown into view, from where the camera looks. */
   fit() {
+    if (this.#stale) this.#arrange();
     const sphere = this.#box(true).getBoundingSphere(new Sphere());
     const half = (FIELD_OF_VIEW / 2) * (Math.PI / 180);
     const narrow = Math.min(half, Math.atan(Math.tan(half) * this.camera.aspect));
