@@ -1,7 +1,7 @@
 # The same commands everywhere: on a laptop and in CI.
 BIN := .venv/bin
 
-.PHONY: install demo overview test check check-page vendor browser wheels test-lowest lock lock-image meshopt bench clean
+.PHONY: install demo overview test test-quick test-services check check-page vendor browser wheels test-lowest lock lock-image meshopt bench clean
 
 install: .venv/installed
 
@@ -18,6 +18,14 @@ overview:
 
 test: install
 	$(BIN)/pytest -q
+
+# The same in two halves, of which the second mostly waits for processes that start.
+SERVICES := graph or http or browser
+test-quick: install
+	$(BIN)/pytest -q -m "not ($(SERVICES))"
+
+test-services: install
+	$(BIN)/pytest -q -m "$(SERVICES)"
 
 check: install
 	$(BIN)/ruff check .

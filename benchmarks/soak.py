@@ -25,8 +25,9 @@ from pathlib import Path
 import psutil
 from pydantic import JsonValue
 
+from apg_core.errors import ApgError
 from apg_core.protocol.job import Job
-from benchmarks.service import memory_of, running_service
+from benchmarks.service import replicas, running_service
 from clients import AutoPartGenClient
 
 PICTURE = Path("examples/image/teddy/image.png")
@@ -66,7 +67,7 @@ def main() -> int:
     tally, begun = Tally(), time.monotonic()
     with running_service("nano") as (url, process, state):
         with killing(process, tally, every=args.every, seconds=60 * args.minutes, seed=args.seed):
-            jobs = run(url, args.jobs, lambda: time.monotonic() - begun < 60 * args.minutes)
+            jobs = run(url, args.jobs, lambda: time.monotonic() - begun < 60 * args.minutes, tally.wrong)
         seconds = time.monotonic() - begun
         tally.wrong += wrong_jobs(jobs)
         growth = memory_growth(url, process)
@@ -83,8 +84,8 @@ def main() -> int:
     return 1 if tally.wrong else 0
 
 
-def run(url: str, count: int, kills_go_on: Callable[[], bool]) -> list[Job]:
-    """So many jobs, a few at a time, and more while the kills go on; each as it ended."""
+def run(url: str, count: int, kills_go_on: Callable[[], bool], wrong: list[str]) -> list[Job]:
+    """So many jobs, a few at a time, and more while the kills go on; each as it ended. `wrong` gets what did not."""
     numbers = iter(range(sys.maxsize))
     lock = threading.Lock()
     ended: list[Job] = []
@@ -96,10 +97,13 @@ def run(url: str, count: int, kills_go_on: Callable[[], bool]) -> list[Job]:
                     number = next(numbers)
                 if number >= count and not kills_go_on():
                     return
-                job = client.submit(
-                    image=PICTURE, options={**OPTIONS, "seed": number}, idempotency_key=f"soak-{number}"
-                )
-                ended.append(client.wait(job.id, timeout=END_SECONDS))
+                try:
+                    job = client.submit(
+                        image=PICTURE, options={**OPTIONS, "seed": number}, idempotency_key=f"soak-{number}"
+                    )
+                    ended.append(client.wait(job.id, timeout=END_SECONDS))
+                except ApgError as error:
+                    wrong.append(f"submission {number} is lost: {error.message}")
 
     with ThreadPoolExecutor(CALLERS) as callers:
         for done in [callers.submit(call) for _ in range(CALLERS)]:
@@ -121,11 +125,11 @@ def wrong_jobs(jobs: Sequence[Job]) -> Iterator[str]:
 
 
 def memory_growth(url: str, process: psutil.Process) -> dict[str, float]:
-    """By what share each deployment's memory grows over a round of jobs without kills, after two of them."""
+    """By what share each replica's own memory grows over a round of jobs without kills, after two of them."""
     rounds = []
     for _ in range(3):
         run_quietly(url)
-        rounds.append(memory_of(process, private=True))
+        rounds.append({f"{name} {one.pid}": one.memory_full_info().uss for name, one in replicas(process)})
     *_, before, after = rounds
     return {name: after[name] / before[name] - 1 for name in sorted(before) if name in after}
 

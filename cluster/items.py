@@ -57,8 +57,9 @@ class Item:
     def entries(self, contents: Mapping[InputName, bytes]) -> dict[str, InputEntry]:
         """Its files as the manifest lists them, given what is in them."""
         return {
-            kind: InputEntry(name=place.name, sha256=hashlib.sha256(contents[kind]).hexdigest())
-            for kind, place in self.files.items()
+            kind: InputEntry(name=self.files[kind].name, sha256=hashlib.sha256(contents[kind]).hexdigest())
+            for kind in INPUTS  # in this order, as the command line lists them
+            if kind in self.files
         }
 
     def chosen_options(self) -> GenerationOptions:

@@ -144,6 +144,10 @@ class Desk:
                 raise InputError(f"{field}: a mask is suggested for an image alone", field=field)
         if "image" not in upload.files:
             raise InputError("image: give the picture that the mask is for", field="image")
+        if upload.preset is not None:
+            raise InputError(
+                "preset: a mask is suggested without networks, the same for each; leave it out", field="preset"
+            )
         options = MaskOptions.model_validate(upload.options)
         if options.regions is not None:
             check_limit("mask regions", options.regions, self.limits.mask_regions, field="regions")

@@ -48,6 +48,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody has connected, and has a while to say what for."""
         super().connection_made(transport)
+        self.ws_protocol_class = None  # nobody speaks WebSocket here, and its handshake has none of these bounds
         if len(self.connections) > CONNECTIONS:
             full = f"{CONNECTIONS:,} connections are open, the limit; try again"
             self._refusal = (HTTPStatus.SERVICE_UNAVAILABLE, full)

@@ -25,7 +25,8 @@ HEADING = (
 
 def tags() -> set[Tag]:
     """What a wheel may be for."""
-    platforms = [f"manylinux_2_{minor}_x86_64" for minor in GLIBC] + ["manylinux2014_x86_64", "linux_x86_64"]
+    platforms = [f"manylinux_2_{minor}_x86_64" for minor in GLIBC]
+    platforms += [f"{older}_x86_64" for older in ("manylinux2014", "manylinux2010", "manylinux1", "linux")]
     return {*cpython_tags(PYTHON, platforms=platforms), *compatible_tags(PYTHON, "cp311", platforms)}
 
 

@@ -51,6 +51,8 @@ class Record(BaseModel):
     """None where it was interrupted."""
     partition: PartitionEntry | None = None
     """Where the parts were fitted to a given mesh."""
+    edited: bool = False
+    """Whether an edit has divided the object otherwise than its generation had."""
 
     def part(self, index: int) -> PartFacts | None:
         """The part of this index."""
@@ -128,6 +130,7 @@ def record_of(ending: Ending, prompt: Prompt, options: GenerationOptions, proven
             "failed_regions": ending.failed_regions,
             "stop_reason": ending.stop_reason,
             "partition": ending.partition,
+            "edited": ending.edited,
         }
     )
 

@@ -22,7 +22,7 @@ from apg_core.pipeline.slots import SlotSession
 from apg_core.pipeline.stages import OnStep
 from apg_core.pipeline.whole import Seen, Whole, get_whole, see
 from apg_core.protocol.arrays import LatentArray, RgbImage
-from apg_core.protocol.edit import Continue, Merge, Pick, Remove, Resample, Split
+from apg_core.protocol.edit import Continue, Merge, Pick, Remove, Rename, Reorder, Resample, Split
 from apg_core.protocol.manifest import AcceptedPart, FailedRegion, StopReason
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.prompt import Prompt
@@ -70,6 +70,7 @@ async def carry_out(brief: EditBrief, resume: Resume | None = None) -> Ending:
         partition=fitted.partition,
         candidates=_candidates(brief, edited),
         finished=frozenset(part.facts.index for part in parts if part.mesh is before.get(part.facts.index)),
+        edited=brief.earlier.record.edited or not isinstance(brief.plan.edit, Continue | Rename | Reorder),
     )
 
 

@@ -40,3 +40,5 @@ class Ending:
     """Parts of which one may take the place of the part of its index."""
     finished: frozenset[int] | None = None
     """Of an edit: indices of the parts that are as its parent left them."""
+    edited: bool = False
+    """Whether an edit, this or one before it, has divided the object otherwise than its generation had."""

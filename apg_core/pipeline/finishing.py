@@ -19,7 +19,7 @@ from apg_core.geometry.picture.render import coloured_mask, preview
 from apg_core.pipeline.earlier import LATENTS_FILE, earlier_of, record_of
 from apg_core.pipeline.ending import Ending
 from apg_core.pipeline.fit import partition_entry
-from apg_core.pipeline.looks import Looks, look_warnings, part_looks
+from apg_core.pipeline.looks import Looks, look_warnings, part_looks, pictured
 from apg_core.pipeline.part_files import draft_glb, part_files
 from apg_core.protocol.arrays import Labels
 from apg_core.protocol.manifest import AcceptedPart, Manifest, PartEntry, PartitionEntry, PlacementEntry, Provenance
@@ -61,6 +61,8 @@ def finish(ending: Ending, options: GenerationOptions) -> Ending:
     )
     kept = tuple(part for part in finished if not part.mesh.is_empty)
     partition = _measured_again(ending, meshes, moved=options.smooth_iters > 0)
+    if options.appearance == "picture" and ending.prepared is not None:
+        kept = pictured(kept, ending.prepared)
     return replace(ending, parts=kept, warnings=ending.warnings + dropped, partition=partition)
 
 

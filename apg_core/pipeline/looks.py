@@ -1,6 +1,7 @@
 """How the parts of an ending look: in their own colours, and as the given mesh does."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from apg_core.geometry.dressing import dress, own_colour
 from apg_core.geometry.normalise import normalise
@@ -8,6 +9,7 @@ from apg_core.geometry.picture.colours import Colour
 from apg_core.geometry.projection import picture_looks
 from apg_core.pipeline.ending import Ending
 from apg_core.protocol.appearance import Appearance, Material, linear_rgba
+from apg_core.protocol.arrays import RgbImage
 from apg_core.protocol.manifest import AcceptedPart
 from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import Prompt
@@ -24,15 +26,27 @@ def part_looks(
     colour_of = {part.facts.index: colour for part, colour in zip(ending.parts, colours, strict=True)}
     parts = (*ending.parts, *ending.candidates)
     own = {part.facts.file: palette_look(part, colour_of[part.facts.index]) for part in parts}
-    if options.appearance == "picture" and ending.prepared is not None and ending.parts:
-        pictured = picture_looks([part.mesh for part in ending.parts], ending.prepared) or []
-        both = zip(ending.parts, pictured, strict=bool(pictured))
-        return own | {part.facts.file: {PICTURE: look, **own[part.facts.file]} for part, look in both}
+    if options.appearance == "picture" and prompt.image is not None:
+        pictured = {part.facts.file: part.mesh.look for part in ending.parts if part.mesh.look is not None}
+        return own | {file: {PICTURE: look, **own[file]} for file, look in pictured.items()}
     look = given_look(prompt, options)
     if prompt.mesh is None or look is None:
         return own
     given, _ = normalise(prompt.mesh, up=options.input_up)
     return {part.facts.file: {INPUT: dress(part.mesh, given, look), **own[part.facts.file]} for part in parts}
+
+
+def pictured(parts: Sequence[AcceptedPart], picture: RgbImage) -> tuple[AcceptedPart, ...]:
+    """The parts as a picture of them shows them; one that an edit has left as it was keeps the look that it has."""
+    if all(part.mesh.look is not None for part in parts):
+        return tuple(parts)
+    looks = picture_looks([part.mesh for part in parts], picture)
+    if looks is None:
+        return tuple(parts)
+    return tuple(
+        replace(part, mesh=replace(part.mesh, look=part.mesh.look or look))
+        for part, look in zip(parts, looks, strict=True)
+    )
 
 
 def palette_look(part: AcceptedPart, colour: Colour) -> Looks:

@@ -61,7 +61,8 @@ class MeshWorker:
 
     def refit(self, parts: Sequence[TriangleMesh], reopened: Reopened, options: MeshOptions) -> FittedParts:
         """A region of the given mesh divided among the parts, and how all parts divide it then."""
-        return _fitted(fit_reopened(parts, reopened, _fitting(options)), options, kept=reopened.kept)
+        kept = reopened.kept if reopened.region else ()  # else they are among what comes back
+        return _fitted(fit_reopened(parts, reopened, _fitting(options)), options, kept=kept)
 
 
 def _fitting(options: MeshOptions) -> Fitting:

@@ -1,7 +1,8 @@
 """How an edit keeps the partition of a given mesh true.
 
 What is made again gets what the parts in whose place it is had of the mesh, and what it leaves of that is a part of its
-own; all others stay as they are. Only going on divides the whole mesh anew, as the generation would have.
+own; all others stay as they are. Going on divides the whole mesh anew, as the generation would have; once an edit has
+divided it otherwise, further parts get what is nobody's, and take from the parts that they reach into.
 """
 
 from collections.abc import Sequence
@@ -30,11 +31,12 @@ async def fit_edited(brief: EditBrief, parts: Sequence[AcceptedPart], mesh: Tria
     if not change.new and not change.gone:
         return Fitted(tuple(parts), partition=_in_order(brief.earlier.record.partition, parts))
     edit = brief.plan.edit
-    cut = all(part.mesh.source is not None for part in brief.earlier.parts)
-    if isinstance(edit, Continue) or (isinstance(edit, Resample | Pick) and not cut):
-        return await _all_anew(brief, parts, mesh, seen)
-    if not cut:
-        return Fitted(tuple(parts))
+    cut = [part for part in parts if part.mesh.source is not None]
+    if isinstance(edit, Continue):
+        anew = not cut or not brief.earlier.record.edited
+        return await (_all_anew(brief, parts, mesh, seen) if anew else _among(brief, parts, cut, mesh))
+    if any(part.mesh.source is None for part in brief.earlier.parts):
+        return await _all_anew(brief, parts, mesh, seen) if isinstance(edit, Resample | Pick) else Fitted(tuple(parts))
     sampled = change.new if isinstance(edit, Resample | Pick) else ()
     kept = [part for part in parts if all(part is not one for one in sampled)]
     reopened = Reopened(
@@ -101,7 +103,7 @@ def _placed(brief: EditBrief, parts: Sequence[AcceptedPart], change: _Change, fi
         if now is not None and part is change.new[-1]:
             left = _left(brief, part, fitted.parts[len(new) :], fitted.remainder)
             row_of |= {one.facts.index: len(row_of) + place for place, one in enumerate(left)}
-            listed += left
+            listed += [one for one in left if not one.mesh.is_empty]
     rows = {part.facts.index: row_of[part.facts.index] for part in listed}
     lost = [index for index, now in new.items() if now.mesh.is_empty]
     warnings = tuple(f"part {index} has nothing of its place in the given mesh, and is left out" for index in lost)
@@ -128,6 +130,36 @@ def _same_as_before(change: _Change, listed: Sequence[AcceptedPart]) -> tuple[st
     ]
     hint = "to move its border, make it again together with the part beside it"
     return tuple(f"part {index} has all that it had of the given mesh, and nothing else; {hint}" for index in same)
+
+
+async def _among(
+    brief: EditBrief, parts: Sequence[AcceptedPart], cut: Sequence[AcceptedPart], mesh: TriangleMesh
+) -> Fitted:
+    """Further parts among those that were cut: these lose what the further ones take, and are else as they were."""
+    new = [part for part in parts if part.mesh.source is None]
+    reopened = Reopened(TriangleMesh(mesh.vertices, mesh.faces), region=[], kept=[part.mesh for part in cut])
+    await brief.sink.stage(Stage.FIT)
+    fitting = brief.stages.refit_parts([part.as_sampled.mesh for part in new], reopened, fit_options(brief, len(parts)))
+    fitted = await brief.clock(Stage.FIT, fitting)
+    if not fitted.parts:
+        found = "the further parts are not closed, and stay as they were sampled"
+        return Fitted(tuple(parts), (f"fit_to_mesh left the parts as they are: {found}",))
+    rows = {part.facts.index: row for row, part in enumerate((*cut, *new))}
+    listed = [_as_cut(part, fitted.parts[rows[part.facts.index]]) for part in parts]
+    left = [part for part in listed if not part.mesh.is_empty]
+    gone = [part.facts.index for part in listed if part.mesh.is_empty]
+    return Fitted(
+        tuple(left),
+        tuple(f"part {index} has nothing of the given mesh, and is left out" for index in gone),
+        partition=partition_entry(fitted.partition, {part.facts.index: rows[part.facts.index] for part in left}),
+    )
+
+
+def _as_cut(part: AcceptedPart, now: Cleaned) -> AcceptedPart:
+    if _same(part.mesh, now.mesh):
+        return part
+    notes = dict.fromkeys((*part.facts.notes, "fitted to the given mesh", *now.notes))
+    return part.now(part.facts.model_copy(update={"notes": tuple(notes)}), now.mesh)
 
 
 async def _all_anew(brief: EditBrief, parts: Sequence[AcceptedPart], mesh: TriangleMesh, seen: Seen) -> Fitted:

@@ -18,7 +18,7 @@ class TriangleMesh:
     source: Int[np.ndarray, " F"] | None = None
     """For what was cut from a given mesh: the face of that mesh that each face lies in, -1 for faces of a cut."""
     look: Appearance | None = None
-    """How a given mesh looks, where its file says so; what is made of it has none."""
+    """How a given mesh looks, where its file says so, and a part where it looks as a picture shows it."""
 
     @property
     def is_empty(self) -> bool:

@@ -53,6 +53,13 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+class Ready(Health):
+    """That all of it can work."""
+
+    presets: list[str]
+    """Those that it runs, the first one first."""
+
+
 @router.get("/v1/models", summary="List models", responses=documented())
 def list_models(service: ServiceDep, _: OwnerDep) -> Models:
     """Presets, the loaded ones first, of which the first is a job's that names none."""
@@ -93,10 +100,10 @@ async def check_alive() -> Health:
 
 @router.get("/v2/health/ready", include_in_schema=False)
 @router.get("/health/ready", summary="Is it ready", responses=documented())
-async def check_ready(service: ServiceDep) -> Health:
-    """Every model has run once, and the stores answer."""
+async def check_ready(service: ServiceDep) -> Ready:
+    """Every model of every preset has run once, and the stores answer."""
     await service.check_ready()
-    return Health()
+    return Ready(presets=[preset.name for preset in service.desk.presets])
 
 
 @router.get(

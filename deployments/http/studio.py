@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PAGE = Path(__file__).with_name("page")
 EXAMPLES = "/examples"
+_RANGED = "/artifacts/"
 
 _HEADERS = {
     # Nothing from elsewhere, nothing inline. Meshes' textures and pictures fetched with a key are blobs.
@@ -40,7 +41,10 @@ def add_studio(api: FastAPI) -> None:
 
 
 class _Guarded:
-    """ASGI middleware that gives each answer these headers where it has none of its own, and leads nowhere else."""
+    """ASGI middleware that gives each answer these headers where it has none of its own, and leads nowhere else.
+
+    The page's files are sent whole: Starlette refuses a range that it cannot read in words that are no problem's.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -55,4 +59,6 @@ class _Guarded:
                     headers["location"] = urlsplit(location)._replace(scheme="", netloc="").geturl()
             await send(message)
 
+        if scope["type"] == "http" and _RANGED not in scope["path"]:
+            del MutableHeaders(scope=scope)["range"]
         await self._app(scope, receive, send_guarded)

@@ -61,7 +61,7 @@ class IngressReplica(HandleDesk):
             precision=preset.precision_on(args.models.device, args.models.precision),
             keys=None if args.access.keys_file is None else Keys.from_file(args.access.keys_file),
             echo_request_ids=False,
-            check_ready=_Readiness(stores, waits_for).check,
+            check_ready=_Readiness(stores, preset.name, waits_for, [other.name for other in desk.more_presets]).check,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -84,20 +84,48 @@ def check_bound_address(host: str, access: AccessSettings) -> None:
 
 
 class _Readiness:
-    """Asks every deployment once whether it is there; each has run its network when it can answer."""
+    """Asks every deployment of every preset once whether it is there; each has run its network when it can answer."""
 
-    def __init__(self, stores: Stores, deployments: Sequence[Handle[Replica]]) -> None:
+    def __init__(
+        self, stores: Stores, preset: str, deployments: Sequence[Handle[Replica]], more: Sequence[str]
+    ) -> None:
         self._stores = stores
-        self._waiting = list(deployments)
+        names = [handle.name for handle in deployments]
+        self._waiting: dict[str, dict[str, Handle[Replica] | None]] = {
+            preset: dict(zip(names, deployments, strict=True)),
+            **{other: dict.fromkeys(names) for other in more},  # handles can be had once there is an application
+        }
 
     async def check(self) -> None:
         await asyncio.to_thread(self._stores.ping)
-        for handle in list(self._waiting):
-            try:
-                await asyncio.wait_for(handle.call(Replica.ready)(), READY_SECONDS)
-            except (TimeoutError, RayError, RayServeException) as error:
-                raise NotReadyError(f"{handle.name} is still starting; try again shortly") from error
-            self._waiting.remove(handle)
+        asked = [(preset, name) for preset, waiting in self._waiting.items() for name in waiting]
+        answers = await asyncio.gather(*(self._is_there(*one) for one in asked))
+        for (preset, name), there in zip(asked, answers, strict=True):
+            if there:
+                self._waiting[preset].pop(name, None)  # another caller may have heard it first
+        if any(self._waiting.values()):
+            told = [
+                f"{preset} is {'waiting for ' + ', '.join(waiting) if waiting else 'ready'}"
+                for preset, waiting in self._waiting.items()
+            ]
+            raise NotReadyError(f"{'; '.join(told)}; try again shortly")
+
+    async def _is_there(self, preset: str, name: str) -> bool:
+        waiting = self._waiting[preset]
+        try:
+            handle = waiting[name]
+            if handle is None:
+                handle = await asyncio.to_thread(_handle_of, preset, name)
+                waiting[name] = handle
+            await asyncio.wait_for(handle.call(Replica.ready)(), READY_SECONDS)
+        except (KeyError, TimeoutError, RayError, RayServeException):
+            return False
+        return True
+
+
+def _handle_of(preset: str, name: str) -> Handle[Replica]:
+    """A deployment of a further preset, whose application has the preset's name; KeyError where it is not there."""
+    return Handle(serve.get_deployment_handle(name, app_name=preset))
 
 
 class _Backends:

@@ -1,4 +1,4 @@
-"""Keeps the stores tidy: what lapsed, expired, was deleted, lacks its archive, or belongs to no job."""
+"""Keeps the stores tidy: what lapsed, expired, was deleted or replaced, lacks its archive, or belongs to no job."""
 
 import logging
 import time
@@ -8,12 +8,14 @@ from apg_core.pipeline.finishing import OutputFile
 from deployments.errors import ExpiredError, StoreError
 from deployments.running.archive import ARCHIVE, archive_of
 from deployments.stores.jobs.records import JobRecord
+from deployments.stores.jobs.retention import Ended
 from deployments.stores.opening import Stores
 
 log = logging.getLogger(__name__)
 
 STRAY_SECONDS = 600.0  # how often files without a job are looked for
-STRAY_AGE_SECONDS = 3600.0  # a submission writes its inputs before its job is there
+STRAY_AGE_SECONDS = 3600.0  # a submission writes its inputs before its job is there; a draft may be read still
+SWEPT_AT_ONCE = 20
 
 
 class Tidying:
@@ -23,6 +25,7 @@ class Tidying:
         self._artifacts = stores.artifacts
         self._retention = stores.retention
         self._next_look = 0.0
+        self._swept = Ended(0.0, 0, "")
 
     def tidy(self) -> None:
         """Once through all of it.
@@ -37,6 +40,7 @@ class Tidying:
             self._retention.forget(job_id)
         for job in self._retention.without_archive(ARCHIVE):
             self._archive(job)
+        self._remove_replaced()
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + STRAY_SECONDS
             self._remove_strays()
@@ -54,6 +58,13 @@ class Tidying:
             self._retention.add_archive(job.id, self._artifacts.put(job.id, job.runs, archive.name, archive.content))
         except (OutputError, ExpiredError, StoreError):  # each part is there all the same
             log.warning("no archive of the accepted parts", exc_info=True, extra={"job": job.id})
+
+    def _remove_replaced(self) -> None:
+        """Files of ended jobs that no job has any more: drafts of its parts, and what killed runs have left."""
+        before = time.time() - STRAY_AGE_SECONDS
+        for job in self._retention.ended(after=self._swept, before=before, limit=SWEPT_AT_ONCE):
+            self._artifacts.remove_files(job.job_id, keep=self._retention.keys_in(job.job_id), before=before)
+            self._swept = job
 
     def _remove_strays(self) -> None:
         """Files of submissions that were killed before their job was queued."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -94,14 +95,22 @@ class ArtifactStore:
 
     def remove_job(self, job_id: str, *, keep: Collection[str] = ()) -> None:
         """Remove every file of a job, finished or not, but those with keys to keep; it may have none."""
+        if keep:
+            self.remove_files(job_id, keep=keep)
+            return
         try:
             with contextlib.suppress(FileNotFoundError):
-                if not keep:
-                    self._files.delete_dir(job_id)
-                    return
-                inside = FileSelector(job_id, recursive=True, allow_not_found=True)
-                for found in self._files.get_file_info(inside):
-                    if found.type is FileType.File and found.path not in keep:
+                self._files.delete_dir(job_id)
+        except OSError as error:
+            raise StoreError(f"artifacts of job {job_id} cannot be removed now") from error
+
+    def remove_files(self, job_id: str, *, keep: Collection[str], before: float = math.inf) -> None:
+        """Remove the files of a job that were written before a time, but those with keys to keep."""
+        try:
+            for found in self._files.get_file_info(FileSelector(job_id, recursive=True, allow_not_found=True)):
+                old = found.mtime is None or found.mtime.timestamp() < before
+                if found.type is FileType.File and found.path not in keep and old:
+                    with contextlib.suppress(FileNotFoundError):  # others may do the same
                         self._files.delete_file(found.path)
         except OSError as error:
             raise StoreError(f"artifacts of job {job_id} cannot be removed now") from error

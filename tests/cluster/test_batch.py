@@ -6,21 +6,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pyarrow.parquet as pq
 import pytest
-import trimesh
+import torch
 from support.inputs import box_glb, mask_png, png
 
+from apg_core.cli import main as apg
 from apg_core.output import is_result
-from apg_core.pipeline.local import generate_parts, load_pipeline
-from apg_core.protocol.options import GenerationOptions
 from cluster.batch import COULD_NOT_RUN, SOME_FAILED, main
+from cluster.plan import plan
 from cluster.results import RECORD
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(3600)]  # a machine busy with other things starts Ray slowly
@@ -199,35 +198,38 @@ def test_no_half_written_file_is_left_in_a_finished_folder(story: Story) -> None
     assert not {name for name in names if name != RECORD and not is_result(name)}
 
 
+@pytest.fixture
+def threads_of_the_batch() -> Iterator[None]:
+    """As many as its generator has: matrix products may be added up in another order by more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(plan([os.cpu_count() or 1], gpus=0).threads)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads_of_the_batch")
 @pytest.mark.parametrize("name", ["picture-3", "mesh-2", "masked-1", "folder-1"])
-def test_the_parts_are_those_of_the_command_line(story: Story, name: str) -> None:
+def test_objects_in_company_leave_the_files_of_the_command_line_byte_for_byte(
+    story: Story, name: str, tmp_path: Path
+) -> None:
     own = story.source / name
-    prefix = own if own.is_dir() else story.source
-    files = (
-        {kind: own / file for kind, file in (("image", "image.png"), ("mesh", "mesh.glb"), ("mask", "mask.png"))}
-        if own.is_dir()
-        else {"image": prefix / f"{name}.png", "mesh": prefix / f"{name}.glb", "mask": prefix / f"{name}.mask.png"}
-    )
-    options = GenerationOptions(
-        grid_size=16,
-        iou_grid_size=16,
-        num_inference_steps=2,
-        best_of=2,
-        fit_to_mesh=True,
-        preview=False,
-        show_progress=False,
-    )
-    given = {kind: path for kind, path in files.items() if path.exists()}
-    local = generate_parts(load_pipeline("nano", "cpu"), **given, options=options)  # type: ignore[arg-type]
-    made = json.loads((story.output / name / "manifest.json").read_text())
-    assert made["inputs"] == {kind: entry.model_dump() for kind, entry in local.manifest.inputs.items()}
-    assert made["options"] == local.manifest.model_dump()["options"] | {"show_progress": True}
-    assert len(made["parts"]) == len(local.parts)
-    for part, entry in zip(local.parts, made["parts"], strict=True):
-        mesh = trimesh.load(story.output / name / entry["file"], force="mesh")
-        assert (entry["seed"], entry["label"]) == (part.facts.seed, part.facts.label)
-        np.testing.assert_allclose(mesh.area, local.manifest.parts[part.facts.index].mesh.area, rtol=1e-2)
-        np.testing.assert_allclose(mesh.bounds, part.mesh.bounds, atol=1e-2)
+    places = {
+        "image": [own / "image.png", own.with_suffix(".png")],
+        "mesh": [own / "mesh.glb", own.with_suffix(".glb")],
+        "mask": [own / "mask.png", own.with_suffix(".mask.png")],
+    }
+    given = {f"--{kind}": str(path) for kind, paths in places.items() for path in paths if path.exists()}
+    inputs = [word for pair in given.items() for word in pair]
+    assert apg(["generate", *inputs, *SMALL, "--device", "cpu", "--output_path", str(tmp_path)]) == 0
+    made, alone = contents(story.output / name), contents(tmp_path)
+    assert {*alone} >= {"mesh_000.glb", "mesh_combined.glb", "latents.safetensors"}
+    assert {file: content == alone.get(file) for file, content in made.items()} == dict.fromkeys(alone, True)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files that only depend on the object; a manifest has times."""
+    other = {"manifest.json", "inputs.npz", RECORD}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in other}
 
 
 def test_a_batch_that_is_done_starts_no_ray(story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

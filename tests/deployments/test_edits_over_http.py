@@ -79,6 +79,13 @@ def disc_png() -> bytes:
     return buffer.getvalue()
 
 
+def test_a_suggestion_is_of_no_preset(server: Server) -> None:
+    given: dict[str, Any] = {"files": {"image": ("a.png", disc_png())}, "data": {"preset": "nano"}}
+    with server.client as http:
+        answer = http.post("/v1/masks", headers=ANN, **given)
+    assert (answer.status_code, answer.json()["field"]) == (422, "preset")
+
+
 def test_a_suggestion_comes_as_every_number_of_regions_or_as_the_mask_itself(server: Server) -> None:
     given: dict[str, Any] = {"files": {"image": ("a.png", disc_png())}, "data": {"options": json.dumps({"regions": 2})}}
     with server.client as http:

@@ -187,6 +187,13 @@ def test_what_is_no_http_is_a_problem() -> None:
         assert (status, said["code"]) == (400, "malformed")
 
 
+def test_who_wants_a_web_socket_is_answered_as_anybody_else() -> None:
+    with behind_the_front(Proxy({"/": "a"})) as address:
+        asked = b"GET /v1/jobs HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n"
+        status, said = answered(address, asked + b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: a2V5\r\n\r\n")
+        assert (status, said["code"]) == (404, "not_found")
+
+
 def test_a_connection_is_kept_for_many_requests() -> None:
     with behind_the_front(Proxy({"/": "a"})) as (host, port), httpx.Client(base_url=f"http://{host}:{port}") as client:
         statuses = [client.get("/", headers={"X-Large": "a" * 30_000}).status_code for _ in range(5)]

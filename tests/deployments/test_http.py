@@ -339,7 +339,8 @@ def test_request_ids_are_kept_where_they_are_well_formed(server: Server) -> None
 def test_health_tells_alive_from_ready(server: Server) -> None:
     with server.client as client:
         assert client.get("/v2/health/live").json() == {"status": "ok"}
-        assert client.get("/health/ready").status_code == 200
+        answer = client.get("/health/ready")
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok", "presets": ["nano"]})
         server.ready = False
         answer = client.get("/v2/health/ready")
         server.ready = True

@@ -48,6 +48,14 @@ def test_files_have_their_types_and_are_not_sent_twice(server: Server, path: str
         assert (again.status_code, again.content) == (304, b"")
 
 
+@pytest.mark.parametrize("path", ["/", "/main.js", "/docs/swagger-ui.css", "/examples/mesh/chair/mesh.glb"])
+@pytest.mark.parametrize("given", [b"bytes=-", b"bytes=99999999999-", b"bytes=-0", b"bytes=\xff", b"lines=1-2"])
+def test_files_are_sent_whole_whatever_range_is_asked_for(server: Server, path: str, given: bytes) -> None:
+    with server.client as client:
+        whole, answer = client.get(path), client.get(path, headers={b"Range": given})
+        assert (answer.status_code, answer.content) == (200, whole.content)
+
+
 def test_nothing_from_elsewhere_and_nothing_inline_is_allowed(server: Server) -> None:
     with server.client as client:
         for path in ("/", "/main.js", "/examples/mesh/chair/mesh.glb", "/v1/jobs", "/nothing"):

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from deployments.running import tidying
 from deployments.running.archive import ARCHIVE
 from deployments.running.tidying import STRAY_AGE_SECONDS, Tidying
 from deployments.settings import StoreSettings
+from deployments.stores.jobs.leases import JobEnd, JobLeases
 from deployments.stores.jobs.records import NewJob, PartRecord, QueueLimits
 from deployments.stores.opening import Stores, open_stores
 from deployments.uploads import remove_strays, upload_folder
@@ -72,8 +74,8 @@ def test_a_job_cancelled_while_queued_to_go_on_gets_the_archive_of_its_parts(sto
     submit(stores, job_id)
     give_parts(stores, job_id)
     assert stores.jobs.cancel(job_id, "ann").artifact(ARCHIVE) is None
-    tidying = Tidying(stores)
-    tidying.tidy()
+    sweeping = Tidying(stores)
+    sweeping.tidy()
     archive = stores.jobs.get(job_id, "ann").artifact(ARCHIVE)
     assert archive is not None
     with zipfile.ZipFile(io.BytesIO(stores.artifacts.get(archive))) as opened:
@@ -81,7 +83,7 @@ def test_a_job_cancelled_while_queued_to_go_on_gets_the_archive_of_its_parts(sto
             "mesh_000.glb": b"mesh 0",
             "mesh_001.glb": b"mesh 1",
         }
-    tidying.tidy()  # and once only
+    sweeping.tidy()  # and once only
     assert stores.jobs.get(job_id, "ann").artifact(ARCHIVE) == archive
 
 
@@ -90,6 +92,59 @@ def test_a_job_cancelled_before_its_first_part_gets_none(stores: Stores) -> None
     stores.jobs.cancel("e" * 32, "ann")
     Tidying(stores).tidy()
     assert stores.jobs.get("e" * 32, "ann").artifact(ARCHIVE) is None
+
+
+def finish(stores: Stores, job_id: str, *, ago: float) -> None:
+    """A runner makes two parts and their final files, of which one is the draft's byte for byte, and ends the job."""
+    submit(stores, job_id)
+    give_parts(stores, job_id)
+    leases = JobLeases(stores.database, lease_seconds=30, max_runs=5, clock=lambda: time.time() - ago)
+    claim = leases.claim("runner")
+    assert claim is not None
+    final = [
+        stores.artifacts.put(job_id, run, f"mesh_{index:03d}.glb", content)
+        for index, (run, content) in enumerate([(1, b"mesh 0"), (2, b"mesh 1 in its final colour")])
+    ]
+    leases.finish(claim.lease, JobEnd("succeeded", artifacts=final))
+
+
+def files_of(stores: Stores, job_id: str) -> set[str]:
+    folder = Path(stores.settings.artifacts) / job_id
+    return {file.name.partition(".")[2] + f" {file.parent.name}" for file in folder.rglob("*") if file.is_file()}
+
+
+def test_drafts_go_an_hour_after_the_final_files_came_and_nothing_else_does(stores: Stores) -> None:
+    old, recent, running = "1" * 32, "2" * 32, "3" * 32
+    for job_id, ago in ((old, STRAY_AGE_SECONDS + 60), (recent, 0.0)):
+        finish(stores, job_id, ago=ago)
+    submit(stores, running)
+    give_parts(stores, running)
+    for job_id in (old, recent, running):
+        make_old(stores, job_id)
+    late = stores.artifacts.put(old, 2, "preview.png", b"drawn when the job had ended")
+    before = {job_id: files_of(stores, job_id) for job_id in (old, recent, running)}
+    Tidying(stores).tidy()
+    assert before[old] - files_of(stores, old) == {"mesh_001.glb 1"}
+    assert files_of(stores, recent) == before[recent]
+    assert files_of(stores, running) == before[running]
+    for artifact in (*stores.jobs.get(old, "ann").artifacts, late):
+        assert stores.artifacts.get(artifact)
+
+
+def test_no_ended_job_is_passed_over_however_many_ended_at_one_time(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "SWEPT_AT_ONCE", 2)
+    monkeypatch.setattr(time, "time", lambda: 10_000.0)
+    jobs = [str(digit) * 32 for digit in range(5)]
+    for job_id in jobs:
+        finish(stores, job_id, ago=0.0)
+        make_old(stores, job_id)
+    monkeypatch.setattr(time, "time", lambda: 10_000.0 + 2 * STRAY_AGE_SECONDS)
+    sweeping = Tidying(stores)
+    for _ in range(3):
+        sweeping.tidy()
+    assert all("mesh_001.glb 1" not in files_of(stores, job_id) for job_id in jobs)
 
 
 def test_upload_folders_of_processes_that_are_gone_are_removed_and_no_others(

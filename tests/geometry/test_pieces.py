@@ -5,14 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import trimesh
-from manifold3d import Manifold
+from manifold3d import CrossSection, Manifold
 
 from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.parts.fitting import Fitted, Fitting, fit_parts
 from apg_core.geometry.parts.pieces import MOST_PIECES, apart, convex_pieces
-from apg_core.geometry.parts.solids import solid_of
+from apg_core.geometry.parts.solids import mesh_of, solid_of
+from apg_core.geometry.solid import nearest_face
 from apg_core.protocol.mesh import TriangleMesh
-from tests.support.objects import ball, block, table, union
+from tests.support.objects import as_mesh, ball, block, table, union
 
 
 def volume(mesh: TriangleMesh) -> float:
@@ -95,3 +96,27 @@ def test_what_is_apart_from_the_rest_of_its_part_is_a_part_of_its_own() -> None:
 def test_a_part_away_from_the_whole_has_nothing_of_it() -> None:
     found = divided([ball(0.4), ball(0.1, (0.8, 0.8, 0.8))], ball(0.4), further=3)
     assert [part.is_empty for part in found.meshes] == [False, True]
+
+
+@pytest.mark.parametrize("sides", [3, 4, 5])
+def test_a_post_with_sharp_edges_goes_through_a_slab_and_leaves_nothing_of_it_outside(sides: int) -> None:
+    post = as_mesh(trimesh.creation.cylinder(0.25, 1.6, sections=sides))
+    slab = block((1.2, 1.2, 0.2))
+    (around, through) = divided([slab, post], union(slab, post), further=0).meshes
+    np.testing.assert_allclose(np.abs(around.bounds), [[0.6, 0.6, 0.1]] * 2, atol=1e-6)
+    assert volume(through) == pytest.approx(volume(post), rel=0.02)
+    assert volume(around) + volume(through) == pytest.approx(volume(union(slab, post)), rel=1e-6)
+
+
+def test_a_cut_faces_the_given_surface_exactly_where_corners_almost_lie_in_one_line() -> None:
+    # A fan of long, thin faces: making it of fewer faces would move it.
+    outline = np.stack([np.linspace(-0.8, 0.8, 200), 0.3 + 1e-7 * np.cos(np.arange(200))], axis=1)
+    outline = np.concatenate([[(-0.8, -0.3), (0.8, -0.3)], outline[::-1]])
+    beam, post = mesh_of(Manifold.extrude(CrossSection([outline]), 0.2)), block((0.2, 0.2, 1), (0, 0, 0.2))
+    whole = union(beam, post)
+    found = divided([beam, post], whole, further=0)
+    for mesh in found.meshes:
+        assert mesh.source is not None
+        outside = mesh.vertices[mesh.faces[mesh.source >= 0]]
+        assert nearest_face(whole, outside.mean(axis=1))[0].max() < 1e-6
+    assert found.partition.unclaimed < 1e-6

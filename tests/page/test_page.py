@@ -3,7 +3,11 @@
 import io
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -21,12 +25,18 @@ pytestmark = pytest.mark.browser
 EXAMPLES = ROOT / "examples"
 CHAIR = EXAMPLES / "mesh" / "chair" / "mesh.glb"
 ROBOT = EXAMPLES / "image_mesh_mask" / "robot"
+COPIED = "async (text) => (await navigator.clipboard.readText()).trim() === text"
 SIZES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 
 
 def extent(pixels: np.ndarray) -> float:
     """Length of the diagonal of what is shown."""
     return float(np.linalg.norm(pixels.max(axis=0) - pixels.min(axis=0)))
+
+
+def rgb(colour: str) -> list[int]:
+    """The channels of a colour as browsers write it."""
+    return [int(one) for one in re.findall(r"\d+", colour)[:3]]
 
 
 @SIZES
@@ -87,6 +97,12 @@ def test_parts_are_shown_alone_picked_by_a_click_and_hidden(studio: Studio) -> N
     studio.rows.nth(2).get_by_role("button", name="Hide").click()
     assert len(studio.colourful()) == 0
     studio.page.get_by_role("button", name="Show all").click()
+    assert studio.page.get_by_role("img", name="3D view of 3 parts").is_visible()
+    seen = [studio.view()]
+    for look in ("Colours of the files", "Wireframe", "Shadows", "The given mesh"):
+        studio.page.get_by_role("button", name=look).click()
+        seen.append(studio.view())
+        assert not np.array_equal(seen[-1], seen[-2]), look
     assert len(studio.colourful()) > 0
 
 
@@ -180,7 +196,7 @@ def test_a_job_is_stopped_and_keeps_its_parts(studio: Studio) -> None:
 
 
 def test_a_reload_in_the_middle_loses_nothing(studio: Studio) -> None:
-    studio.drop(CHAIR)
+    studio.page.locator("#file-mesh").set_input_files(CHAIR)
     job = studio.begin(slow=True)
     studio.await_parts(1)
     studio.page.reload()
@@ -280,9 +296,30 @@ def test_a_painted_mask_is_an_indexed_png(studio: Studio) -> None:
     studio.await_end()
 
 
+def test_suggested_regions_are_counted_merged_and_divided(studio: Studio) -> None:
+    studio.drop(ROBOT / "image.png")
+    studio.page.get_by_role("button", name="Draw a mask").click()
+    studio.page.get_by_role("button", name="Suggest regions").click()
+    slider, rows = studio.page.locator("#regions"), studio.page.locator(".region-list > li")
+    until(slider.is_enabled, seconds=30, what="a suggestion")
+    for count in (7, 4):
+        slider.fill(str(count))
+        assert rows.count() == count
+    rows.nth(1).get_by_role("button", name="Merge").click()
+    assert rows.count() == 3
+    rows.nth(0).get_by_role("button", name="Split").click()
+    assert rows.count() == 4
+    studio.shot("divided")
+    studio.page.keyboard.press("Control+z")
+    assert rows.count() == 3
+    studio.page.get_by_role("button", name="Use this mask").click()
+    assert studio.page.locator("[data-kind=mask] .file-name").inner_text() == "mask.png"
+    studio.page.locator("[data-kind=mask] img[src]").wait_for()
+
+
 def test_what_is_taken_away_is_what_the_service_has(studio: Studio, tmp_path: Path) -> None:
     studio.drop(CHAIR)
-    job = studio.begin(seed=3)
+    job = studio.begin(seed=3, formats="glb,obj,stl,3mf")
     studio.await_end()
     studio.await_parts(3)
     files = f"{studio.url}/v1/jobs/{job}/artifacts"
@@ -293,18 +330,66 @@ def test_what_is_taken_away_is_what_the_service_has(studio: Studio, tmp_path: Pa
     with studio.page.expect_download() as everything:
         studio.page.get_by_role("button", name="All files in one zip").click()
     assert everything.value.path().read_bytes() == httpx.get(f"{files}/all.zip").content
+    studio.page.locator("details:has(.files) > summary").click()
+    for name in ("manifest.json", *(f"mesh_combined.{kind}" for kind in ("glb", "obj", "stl", "3mf"))):
+        with studio.page.expect_download() as one:
+            studio.page.locator(".files").get_by_role("button", name=name, exact=True).click()
+        assert one.value.suggested_filename == f"{job[:8]}-{name}"
+        assert one.value.path().read_bytes() == httpx.get(f"{files}/{name}").content
     with studio.page.expect_download() as picture:
         studio.page.get_by_role("button", name="Save a picture").click()
     assert Image.open(io.BytesIO(picture.value.path().read_bytes())).size[0] > 500
-    studio.page.get_by_role("button", name="Python", exact=True).click()
-    recipe = studio.page.locator(".scripts pre").inner_text()
+    studio.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    recipes = {}
+    for kind in ("curl", "Python", "apg"):
+        studio.page.get_by_role("button", name=kind, exact=True).click()
+        studio.page.get_by_role("button", name="Copy", exact=True).click()
+        recipes[kind] = studio.page.locator(".scripts pre").inner_text()
+        studio.page.wait_for_function(COPIED, arg=recipes[kind].strip())
+    (tmp_path / "mesh.glb").write_bytes(CHAIR.read_bytes())
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
-        Path("mesh.glb").write_bytes(CHAIR.read_bytes())
-        exec(compile(recipe, "recipe", "exec"), {})
-    newest, earlier = httpx.get(f"{studio.url}/v1/jobs?limit=2").json()["jobs"]
-    assert (earlier["id"], newest["options"], newest["inputs"]) == (job, earlier["options"], earlier["inputs"])
-    assert (tmp_path / "out" / "mesh_001.glb").is_file()
+        exec(compile(recipes["Python"], "recipe", "exec"), {})
+    assert (tmp_path / "out" / "mesh_001.stl").is_file()
+    run = {"cwd": tmp_path, "check": True, "capture_output": True, "timeout": 120}
+    subprocess.run(recipes["apg"].replace("apg ", f"{sys.executable} -m apg_core.cli ", 1), shell=True, **run)
+    if shutil.which("curl"):
+        subprocess.run(recipes["curl"], shell=True, **run)
+    *newest, earlier = httpx.get(f"{studio.url}/v1/jobs?limit={3 + bool(shutil.which('curl'))}").json()["jobs"]
+    assert earlier["id"] == job
+    assert [(one["options"], one["inputs"]) for one in newest] == [(earlier["options"], earlier["inputs"])] * len(
+        newest
+    )
+
+
+def test_a_part_that_was_fitted_to_the_mesh_is_split_and_all_stays_the_mesh(
+    open_studio: OpenStudio, shared_service: WholeService
+) -> None:
+    studio = open_studio(shared_service, PHONE)
+    studio.drop(CHAIR)
+    parent = studio.begin(seed=5, fit_to_mesh=True, fit_at_edges=True)
+    studio.await_end()
+    before = manifest(studio, parent)
+    studio.await_parts(len(before["parts"]))
+    studio.rows.last.get_by_role("checkbox").check()
+    studio.page.get_by_role("tab", name="Change").click()
+    studio.page.get_by_role("button", name="Split").click()
+    studio.page.wait_for_url(lambda url: parent not in url)
+    studio.await_end()
+    after = manifest(studio, studio.page.url.rsplit("/", 1)[1])
+    studio.await_parts(len(after["parts"]))
+    assert len(after["parts"]) > len(before["parts"])
+    assert after["partition"]["exact"]
+    assert (after["partition"]["unclaimed"], after["partition"]["doubly_claimed"]) == pytest.approx((0, 0), abs=1e-6)
+    studio.page.locator("#explode").fill("0.6")
+    studio.settle()
+    studio.shot("split")
+
+
+def manifest(studio: Studio, job: str) -> dict[str, Any]:
+    """What a job says of its results."""
+    found: dict[str, Any] = httpx.get(f"{studio.url}/v1/jobs/{job}/artifacts/manifest.json").json()
+    return found
 
 
 def test_each_change_is_a_new_job_and_the_one_before_stays(studio: Studio) -> None:
@@ -340,6 +425,16 @@ def test_each_change_is_a_new_job_and_the_one_before_stays(studio: Studio) -> No
     job = change("Make again", 1, parts=3)
     assert job["edit"] == {"operation": "resample", "parts": [1], "options": {}, "candidates": 2}
     until(lambda: studio.page.locator(".candidate-list img").count() == 2, seconds=30, what="two tries")
+    swatch = rgb(
+        studio.page.locator(".part-list > li:nth-child(2) .swatch").evaluate(
+            "(e) => getComputedStyle(e).backgroundColor"
+        )
+    )
+    for place in range(2):
+        tried = Image.open(io.BytesIO(studio.page.locator(".candidate-list img").nth(place).screenshot()))
+        pixels = np.asarray(tried.convert("RGB")).reshape(-1, 3).astype(float)
+        strongest = pixels[np.argmax(pixels.max(axis=1) - pixels.min(axis=1))]
+        assert np.corrcoef(strongest, swatch)[0, 1] > 0.9  # the hue of its part
     assert studio.axe() == []
     studio.shot("tries")
     studio.page.get_by_role("button", name="Take this one").click()

@@ -21,7 +21,7 @@ from apg_core.protocol.options import GenerationOptions
 from tests.pipeline.recorded import MODES
 from tests.pipeline.test_same_meshes import Listener
 
-FEW = {"num_inference_steps": 6, "max_parts": 3, "grid_size": 32, "best_of": 2, "fit_to_mesh": False}
+FEW = {"num_inference_steps": 3, "max_parts": 2, "grid_size": 32, "best_of": 2, "fit_to_mesh": False}
 KINDS = ("image", "mesh", "image_mesh", "image_mask")
 
 

@@ -170,6 +170,20 @@ def test_parts_that_an_edit_leaves_alone_keep_their_index_and_their_file(
     assert {name for name in after if before.get(name) != after[name]} == {f"mesh_{k:03d}.glb" for k in touched}
 
 
+@pytest.mark.parametrize("change", [Remove(parts=(1,)), Resample(parts=(1,)), Merge(parts=(1, 2))])
+def test_parts_that_an_edit_leaves_alone_keep_the_picture_that_is_on_them(tmp_path: Path, change: Edit) -> None:
+    options = QUICK.model_copy(update={"appearance": "picture"})
+    gradient = picture()
+    gradient[10:50, 10:40, 1] = np.arange(40)[:, None] * 5
+    made = generate_from_image(nano(), gradient, output_dir=tmp_path / "made", options=options)
+    assert made.parts[0].mesh.look is not None
+    edited = edit(nano(), tmp_path / "made", change, output_dir=tmp_path / "edited")
+    edit(nano(), tmp_path / "edited", Reorder(order=tuple(reversed(indices(edited)))), output_dir=tmp_path / "again")
+    before, after = files(tmp_path / "made"), files(tmp_path / "edited")
+    assert {name for name in after if before.get(name) != after[name]} <= {"mesh_001.glb"}
+    assert files(tmp_path / "again") == after
+
+
 def test_edits_of_edits_keep_names_and_colours(folder: Path, tmp_path: Path) -> None:
     colours = {part.index: part.colour for part in edit(nano(), folder, Rename(names={2: "leg"})).manifest.parts}
     made = edit(nano(), folder, Rename(names={2: "leg"}), output_dir=tmp_path)
@@ -455,3 +469,39 @@ def test_a_part_made_again_elsewhere_stays_as_it_was_and_one_in_the_same_place_s
         made = edit(from_latents(tiny, latent), made_table, Resample(parts=(1,)))
         assert [warning for warning in made.manifest.warnings if warning.startswith(words)]
         np.testing.assert_array_equal(made.parts[1].mesh.vertices, kept[1].mesh.vertices)
+
+
+def test_going_on_after_an_edit_keeps_what_the_edit_made_but_where_further_parts_reach(
+    tiny: Pipeline, made_table: Path, tmp_path: Path
+) -> None:
+    halves = [latent_of(tiny, block((0.9, 0.2, 1.1), (x, 0, 0))) for x in (-0.5, 0.5)]
+    change = Split(part=0, options={"fit_at_edges": False})
+    edit(from_latents(tiny, *halves, 0 * halves[0]), made_table, change, output_dir=tmp_path / "split")
+    foot = latent_of(tiny, block((0.3, 0.3, 0.3), (-0.8, -0.3, 0.4)))
+    more = Continue(options={"max_parts": 9, "end_threshold": 1e-3})
+    made = edit(from_latents(tiny, foot, 0 * foot), tmp_path / "split", more, output_dir=tmp_path / "more")
+    before, after = files(tmp_path / "split"), files(tmp_path / "more")
+    assert indices(made) == [0, 5, 1, 2, 3, 4, 6]
+    assert {name for name in after if before.get(name) != after[name]} == {"mesh_001.glb", "mesh_006.glb"}
+    share = {one.index: one.share for one in made.manifest.partition.parts} if made.manifest.partition else {}
+    assert share[1] + share[6] == pytest.approx(share[2], rel=1e-3)  # the legs are alike
+    assert share[6] > 0.2 * share[2]
+    assert made.manifest.partition is not None
+    assert (made.manifest.partition.unclaimed, made.manifest.partition.doubly_claimed) == pytest.approx(
+        (0, 0), abs=1e-6
+    )
+
+
+def test_going_on_after_a_removal_gives_further_parts_what_was_removed(
+    tiny: Pipeline, made_table: Path, tmp_path: Path
+) -> None:
+    edit(tiny, made_table, Remove(parts=(1,)), output_dir=tmp_path / "less")
+    leg = latent_of(tiny, block((0.2, 0.7, 0.2), (-0.8, 0, 0.4)))
+    more = Continue(options={"end_threshold": 1e-3})
+    made = edit(from_latents(tiny, leg, 0 * leg), tmp_path / "less", more, output_dir=tmp_path / "more")
+    before, after = files(tmp_path / "less"), files(tmp_path / "more")
+    assert {name for name in after if before.get(name) != after[name]} == {"mesh_005.glb"}
+    assert made.manifest.partition is not None
+    assert made.manifest.partition.unclaimed < 1e-3
+    shares = {one.index: one.share for one in made.manifest.partition.parts}
+    assert shares[5] == pytest.approx(shares[2], rel=0.02)

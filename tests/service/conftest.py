@@ -57,6 +57,11 @@ class RunningService:
 
     def start(self) -> None:
         """Start it, and wait until it is ready."""
+        self.launch()
+        until(self.is_ready, seconds=START_SECONDS, what=f"ready; see {self.log}")
+
+    def launch(self) -> None:
+        """Start it."""
         environment = {
             **os.environ,
             "HOME": str(self.folder),
@@ -73,7 +78,6 @@ class RunningService:
                 stderr=log,
                 process_group=0,  # so that an interrupt of the tests is not one of the service
             )
-        until(self.is_ready, seconds=START_SECONDS, what=f"ready; see {self.log}")
 
     def is_ready(self) -> bool:
         """Whether it says so."""

@@ -178,7 +178,10 @@ class Studio:
             field = self.page.locator(f"#option-{name}")
             if not field.is_visible():
                 self.page.locator(".option-form summary").click()
-            field.fill(str(value))
+            if isinstance(value, bool):
+                field.set_checked(value)
+            else:
+                field.fill(str(value))
         self.page.locator("#go").click()
         self.page.wait_for_url("**/#/jobs/*")
         return self.page.url.rsplit("/", 1)[1]
@@ -211,11 +214,12 @@ class Studio:
     def settle(self) -> None:
         """Wait until nothing is drawn any more."""
         drawn = [-1]
+        busy = self.page.locator(".stage canvas[aria-busy=true]")
 
         def still() -> bool:
-            self.page.wait_for_timeout(300)
+            self.page.wait_for_timeout(100)
             drawn.append(self.draws())
-            return drawn[-1] == drawn[-2]
+            return drawn[-1] == drawn[-2] and busy.count() == 0
 
         until(still, seconds=30, what="a still view")
 

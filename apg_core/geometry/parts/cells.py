@@ -1,12 +1,11 @@
-"""The cell of each owner in a solid: fields on a lattice that are largest in the owner's own place, and the cuts there.
+"""Divides a solid where sampled parts say who has what: cuts where the field of one owner becomes larger than others'.
 
-A field is like a signed distance, positive inside. Between pieces that planes part it is the distance to the plane, so
-cuts come out flat; where sampled parts say who has what, it is their signed distances, smoothed. No cut has steps.
+A field is like a signed distance, positive inside: that of a part, on a lattice, smoothed. No cut has steps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -16,8 +15,7 @@ from scipy import ndimage
 from apg_core.geometry.band.lattice import CORNERS, Box, Grid, NarrowBand, distinct
 from apg_core.geometry.isosurface import extract_surface
 from apg_core.geometry.parts.overlap import SurfaceCells
-from apg_core.geometry.parts.pieces import Node
-from apg_core.geometry.parts.solids import crossed_cells, mesh_of, moved_by_a_hair, solid_of
+from apg_core.geometry.parts.solids import crossed_cells, divided, mesh_of, solid_of
 from apg_core.geometry.solid import enclosed, nearest_face
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -33,10 +31,6 @@ FAR = 0.1
 """Distance from which fields need not be exact."""
 NOBODY = 0.04
 """How far from the parts what is nobody's begins, where there is a lump of it."""
-COLLAR = 0.002
-"""How far behind the face beside a hollow edge a cut is: in the face's own plane it would shave off its noise."""
-AGAIN, LOST = 3, 1e-6
-"""How often a cut is tried again, and the share of the volume from which it is."""
 FLAT = 2e-5
 """How far a cut may move when its flat places are made of fewer triangles."""
 
@@ -72,6 +66,11 @@ class Lattice:
         block = np.full(self.active.shape, elsewhere)
         block.reshape(-1)[self.numbers] = values
         return block
+
+    def around_places(self, chosen: Bool[np.ndarray, " Q"]) -> Int[np.ndarray, " P"]:
+        """Rows of these points and of those up to `SPARE` layers from them."""
+        block = ndimage.binary_dilation(self.block(chosen.astype(float), 0.0) > 0, iterations=SPARE)
+        return np.flatnonzero(block.reshape(-1)[self.numbers])
 
     @cached_property
     def _known(self) -> Float[np.ndarray, "R R R"]:
@@ -118,60 +117,15 @@ class Fields:
         return found
 
 
-def owner_fields(roots: Sequence[Node], leaves: Sequence[Owners | int], owners: int, lattice: Lattice) -> Owners:
-    """Fields of all owners, put together from those in each leaf of the tree; a number is the only owner of a leaf."""
-    return _among(roots, leaves, owners, lattice, np.arange(len(lattice.numbers)))
+def without_slivers(fields: Owners, lattice: Lattice, *, within: Bool[np.ndarray, " Q"], share: float) -> Owners:
+    """The fields after small places apart from the bulk of their owner's have gone to who is next to have them.
 
-
-def _among(
-    nodes: Sequence[Node], leaves: Sequence[Owners | int], owners: int, lattice: Lattice, rows: Int[np.ndarray, " P"]
-) -> Float[np.ndarray, "K P"]:
-    """Where several nodes do not touch, each place is the nearest one's."""
-    if len(nodes) == 1:
-        return _at(nodes[0], leaves, owners, lattice, rows)
-    surfaces = [mesh_of(node.solid) for node in nodes]
-    whose = np.repeat(np.arange(len(nodes)), [len(surface.faces) for surface in surfaces])
-    nearest = whose[nearest_face(TriangleMesh.joined(surfaces), lattice.places[rows])[1]]
-    found = np.full((owners, len(rows)), -FAR)
-    for i, node in enumerate(nodes):
-        own = np.flatnonzero(nearest == i)
-        found[:, own] = _at(node, leaves, owners, lattice, rows[own])
-    return found
-
-
-def _at(
-    node: Node, leaves: Sequence[Owners | int], owners: int, lattice: Lattice, rows: Int[np.ndarray, " P"]
-) -> Float[np.ndarray, "K P"]:
-    if node.plane is None:
-        leaf = leaves[node.leaf]
-        if not isinstance(leaf, int):
-            return leaf[:, rows]
-        found = np.full((owners, len(rows)), -FAR)
-        found[leaf] = FAR
-        return found
-    normal, offset = node.plane
-    before = lattice.places[rows] @ normal - offset - COLLAR
-    found = np.full((owners, len(rows)), -FAR)
-    near = np.abs(before) < FAR
-    sides = []
-    for nodes, side in ((node.before, before), (node.behind, -before)):
-        some = np.flatnonzero(side > -FAR)
-        fields = np.full((owners, len(rows)), -FAR)
-        if nodes and len(some):
-            fields[:, some] = _among(nodes, leaves, owners, lattice, rows[some])
-        found = np.maximum(found, np.minimum(fields, side))
-        sides.append(fields)
-    # Where both sides are one owner's, the plane is no border.
-    found[:, near] = np.maximum(found[:, near], np.minimum(*sides)[:, near])
-    return found
-
-
-def without_slivers(fields: Owners, lattice: Lattice, *, share: float) -> Owners:
-    """The fields after small places apart from the bulk of their owner's have gone to who is next to have them."""
+    Only places `within` count.
+    """
     fields = fields.copy()
     label = fields.argmax(axis=0)
-    for owner in np.unique(label[lattice.within]):
-        own = (label == owner) & lattice.within
+    for owner in np.unique(label[within]):
+        own = (label == owner) & within
         numbered, count = ndimage.label(lattice.block(np.where(own, 1.0, 0.0), 0.0) > 0)
         group = numbered.reshape(-1)[lattice.numbers]
         sizes = np.bincount(group, minlength=count + 1)
@@ -198,27 +152,13 @@ def carved(body: Manifold, fields: Owners, lattice: Lattice) -> list[Manifold]:
     for i, owner in enumerate(there[:-1]):
         cell = _cell(fields[owner] - fields[there[i + 1 :]].max(axis=0), lattice)
         if cell is not None:
-            found[owner], rest = _split(rest, cell)
+            found[owner], rest = divided(rest, partial(_split, cell=cell))
     found[there[-1]] = rest
     return found
 
 
 def _split(body: Manifold, cell: Manifold) -> tuple[Manifold, Manifold]:
-    """What of the body lies within the cell, and what does not.
-
-    Where the library loses volume over that, for it swaps edges of faces whose corners are in one line, it is tried
-    again with corners moved by a hair, and the best of it is taken.
-    """
-    volume, tries = body.volume(), []
-    for attempt in range(1 + AGAIN):
-        moved = body if attempt == 0 else moved_by_a_hair(body, attempt=attempt)
-        within, outside = moved.split(cell)
-        lost = abs(volume - within.volume() - outside.volume())
-        tries.append((lost, within, outside))
-        if lost <= LOST * volume:
-            break
-    _, within, outside = min(tries, key=lambda one: one[0])
-    return within, outside
+    return body.split(cell)
 
 
 def _cell(difference: Float[np.ndarray, " Q"], lattice: Lattice) -> Manifold | None:

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from manifold3d import Manifold
 
 from apg_core.geometry.band.lattice import Grid
-from apg_core.geometry.parts.cells import Fields, Lattice, Owners, carved, owner_fields, part_field, without_slivers
+from apg_core.geometry.parts.cells import Fields, Lattice, Owners, part_field
 from apg_core.geometry.parts.claims import Agreement
+from apg_core.geometry.parts.cutting import cut_along
 from apg_core.geometry.parts.partition import Partition, measured, written
 from apg_core.geometry.parts.pieces import MOST_PIECES, PlaneTree
 from apg_core.geometry.parts.seen import RegionPicture, pixels_seen
@@ -23,7 +24,6 @@ from apg_core.geometry.parts.sharing import (
     whole_pieces_each,
 )
 from apg_core.geometry.parts.solids import GivenSolid, given_solid, mesh_of
-from apg_core.geometry.parts.units import SLIVER
 from apg_core.protocol.mesh import TriangleMesh
 
 SURE = 0.75
@@ -101,9 +101,8 @@ def cut_solid(
     seen = None if picture is None or not fitting.at_edges else pixels_seen(tree.pieces, picture, parts=len(parts))
     shared = _shared_out(Pieces.of(tree.pieces, parts), fitting, sure=sure, seen=seen)
     leaves = _leaves(shared, parts, lattice)
-    fields = owner_fields(tree.roots, leaves, len(parts) + len(shared.remainder), lattice)
-    fields = without_slivers(fields, lattice, share=SLIVER)
-    meshes = tuple(_part(solid, body) for body in carved(solid.body, fields, lattice))
+    bodies = cut_along(solid.body, tree.roots, leaves, len(parts) + len(shared.remainder), lattice)
+    meshes = tuple(_part(solid, body) for body in bodies)
     # Where hollow edges alone count, sampled parts that stick out of a thin closed mesh say nothing against it.
     enclosed = 1.0 if solid.exact and not sure else agreement.enclosed
     return Cut(meshes, shared.remainder, enclosed)

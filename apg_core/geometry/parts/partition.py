@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 from manifold3d import Error, Manifold, Mesh64, OpType
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from apg_core.geometry.parts.solids import GivenSolid, unaligned
+from apg_core.geometry.parts.cleanup import face_components, keep_faces
+from apg_core.geometry.parts.solids import ROUNDING, SPECK, GivenSolid, signed_volume, unaligned
 from apg_core.protocol.mesh import TriangleMesh
-
-HAIR = 5e-7
-"""Edges shorter than this are collapsed before coordinates are rounded to float32, where they would have no length."""
 
 
 @dataclass(frozen=True)
@@ -36,27 +36,46 @@ class Partition:
 
 
 def written(solid: GivenSolid, body: Manifold) -> TriangleMesh:
-    """A part of the solid as it is written, in float32; a closed surface stays one."""
-    slim = body.simplify(HAIR)
-    # A surface that moves by a hair takes no more volume than this along; the library may take a thin wall with it.
-    kept = abs(slim.volume() - body.volume()) <= HAIR * body.surface_area()
-    mesh = solid.surface(slim if kept else body)
+    """A part of the solid as it is written, in float32; a closed surface stays one.
+
+    Edges that lose their length are collapsed, and dust where cuts met again is left out. Places where a surface
+    touches itself stay apart, as they were.
+    """
+    mesh = _without_dust(solid.surface(body))
     assert mesh.source is not None
     rounded = TriangleMesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), mesh.source.astype(np.int32))
-    vertices, inverse = np.unique(rounded.vertices, axis=0, return_inverse=True)
-    if len(vertices) == len(rounded.vertices):
-        return rounded
-    faces = inverse.reshape(-1)[rounded.faces].astype(np.int32)
+    collapsed = _without_short_edges(rounded)
+    return collapsed if _accepted(collapsed) else rounded
+
+
+def _without_dust(mesh: TriangleMesh) -> TriangleMesh:
+    """The closed surfaces of a part that enclose more than rounding does, or are hollows that are more than specks."""
+    label = face_components(mesh)
+    a, b, c = mesh.vertices[mesh.faces].transpose(1, 0, 2)
+    volumes = np.bincount(label, np.einsum("fi,fi->f", a, np.cross(b, c)) / 6)
+    return keep_faces(mesh, ((volumes > ROUNDING * volumes.sum()) | (volumes < -SPECK))[label])
+
+
+def _without_short_edges(mesh: TriangleMesh) -> TriangleMesh:
+    """Edges between two corners at one place collapsed, and the faces beside them gone."""
+    assert mesh.source is not None
+    edges = mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    short = edges[(mesh.vertices[edges[:, 0]] == mesh.vertices[edges[:, 1]]).all(axis=1)]
+    if len(short) == 0:
+        return mesh
+    count = len(mesh.vertices)
+    graph = coo_array((np.ones(len(short), bool), (short[:, 0], short[:, 1])), shape=(count, count))
+    _, label = connected_components(graph, directed=False)
+    _, first = np.unique(label, return_index=True)
+    faces = label[mesh.faces].astype(np.int32)
     kept = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
-    welded = TriangleMesh(vertices, faces[kept], mesh.source[kept].astype(np.int32))
-    return welded if _accepted(welded) else rounded
+    return TriangleMesh(mesh.vertices[first], faces[kept], mesh.source[kept])
 
 
 def measured(meshes: Sequence[TriangleMesh], solid: GivenSolid) -> Partition:
     """How these parts tile the solid; what two of them share is measured as their intersection."""
     volume = solid.body.volume()
-    bodies = [_body(mesh) for mesh in meshes]
-    volumes, shared = _volumes(bodies)
+    volumes, shared = _volumes(meshes)
     doubly = shared.sum() / 2
     claimed = volumes.sum() - doubly
     return _partition(solid.exact, volume, max(volume - claimed, 0.0), volumes, shared)
@@ -70,12 +89,14 @@ def measured_again(before: Sequence[TriangleMesh], after: Sequence[TriangleMesh]
     solid = Manifold.batch_boolean([_body(mesh) for mesh in before], OpType.Add)
     bodies = [_body(mesh) for mesh in after]
     unclaimed = (solid - Manifold.batch_boolean(bodies, OpType.Add)).volume()
-    return _partition(exact, solid.volume(), unclaimed, *_volumes(bodies))
+    return _partition(exact, solid.volume(), unclaimed, *_volumes(after))
 
 
-def _volumes(bodies: Sequence[Manifold]) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, "S S"]]:
-    """The volume of each body, and of what each two share."""
-    volumes = np.array([body.volume() for body in bodies])
+def _volumes(meshes: Sequence[TriangleMesh]) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, "S S"]]:
+    """The volume of each mesh, and of what each two share."""
+    # Of the faces themselves: the library may lose some where corners lie in one line.
+    volumes = np.array([signed_volume(mesh) for mesh in meshes])
+    bodies = [_body(mesh) for mesh in meshes]
     shared = np.zeros((len(bodies), len(bodies)))
     boxes = [np.array(body.bounding_box()).reshape(2, 3) for body in bodies]
     for one, body in enumerate(bodies):

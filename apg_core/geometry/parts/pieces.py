@@ -14,7 +14,7 @@ from manifold3d import Manifold, OpType
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from apg_core.geometry.parts.solids import inside_out, lies_within, mesh_of
+from apg_core.geometry.parts.solids import ROUNDING, SPECK, inside_out, lies_within, mesh_of
 
 HOLLOW = np.radians(20.0)
 """Edges that turn inwards by more than this are where something is joined to something."""
@@ -37,8 +37,8 @@ MOST_FACES = 4000
 """Finer solids are simplified before planes are looked for."""
 EFFORT = 3_000_000
 """Triangles that may be cut in all, over all planes that are tried; then pieces stay as they are."""
-SPECK, SPECK_SHARE = 1e-9, 1e-3
-"""Volume, and share of a smaller whole's, below which something connected is dust of rounding, and no piece."""
+SPECK_SHARE = 1e-3
+"""Share of a small whole's volume below which something connected is a speck, and no piece."""
 LOST = 0.5
 """Share of the volume that a simplified copy must keep, to stand for the solid."""
 
@@ -114,11 +114,14 @@ def _grown(roots: list[Node], *, least: float, most: int) -> list[Node]:
     return leaves
 
 
-def apart(solid: Manifold) -> list[Manifold]:
-    """What is not connected, as solids of their own, without dust; a hollow inside stays with what surrounds it."""
+def apart(solid: Manifold, *, dust: bool = False) -> list[Manifold]:
+    """What is not connected, as solids of their own; a hollow inside stays with what surrounds it.
+
+    Specks are left out; with `dust`, only those that come from rounding, and hollows.
+    """
     surfaces = [(surface, surface.volume()) for surface in solid.decompose()]
     speck = min(SPECK, SPECK_SHARE * solid.volume())
-    outer = [surface for surface, volume in surfaces if volume > speck]
+    outer = [surface for surface, volume in surfaces if volume > (ROUNDING * solid.volume() if dust else speck)]
     hollows = [inside_out(surface) for surface, volume in surfaces if volume < -speck]
     for hollow in sorted(hollows, key=Manifold.volume):
         around = [i for i, shell in enumerate(outer) if lies_within(hollow, shell)]

@@ -171,7 +171,7 @@ export class EditPanel {
     service.file(this.parts.job, its, this.parts.signal)
       .then(async (blob) => {
         content = new File([blob], its);
-        const drawn = await pictureOfMesh(content);
+        const drawn = await pictureOfMesh(content, colourOf(index));
         if (drawn) picture.append(element("img", { src: URL.createObjectURL(drawn), alt: "" }));
       })
       .catch((error) => this.parts.signal.aborted || notice(reason(error), "bad"));

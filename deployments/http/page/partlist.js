@@ -1,5 +1,5 @@
 // The list of parts: select, hide, isolate, rename, download.
-import { button, element, notice, save, toggle } from "./elements.js";
+import { button, element, icon, notice, save, toggle } from "./elements.js";
 import { reason, service } from "./service.js";
 import { colourOf } from "./viewer/solids.js";
 import { words } from "./words.js";
@@ -49,6 +49,7 @@ export class PartList {
       row.row.classList.toggle("selected", selected.has(part.file));
       row.row.classList.toggle("hidden-part", hidden.has(part.file));
       row.eye.setAttribute("aria-pressed", String(hidden.has(part.file)));
+      row.eye.replaceChildren(icon(hidden.has(part.file) ? "hidden" : "eye"));
       row.pencil.disabled = !this.ended;
     }
   }

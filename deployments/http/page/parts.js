@@ -79,6 +79,7 @@ export class Parts {
     this.all.set(artifact.name, { file: artifact.name, index, name: known?.name ?? words.parts.name(index), faces: known?.faces ?? null, sha256: artifact.sha256 });
     this.waiting = this.waiting.filter(({ name }) => name !== artifact.name);
     this.waiting.push(artifact);
+    if (this.viewer) this.viewer.expected = this.all.size;
     this.changed();
     this.#load();
   }

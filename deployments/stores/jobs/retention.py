@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import NamedTuple
 
-from sqlalchemy import and_, delete, exists, or_, select, update
+from sqlalchemy import and_, delete, exists, or_, select, tuple_, update
 
 from apg_core.protocol.job import JobStatus, Problem
 from deployments.stores.jobs import tallies
@@ -11,7 +12,7 @@ from deployments.stores.jobs.database import Database
 from deployments.stores.jobs.leases import end_tally
 from deployments.stores.jobs.records import JobRecord, StoredArtifact
 from deployments.stores.jobs.rows import JobRow, add_event, insert_artifacts, records_of
-from deployments.stores.jobs.sharing import folders_left_by
+from deployments.stores.jobs.sharing import folders_left_by, keys_in
 from deployments.stores.jobs.store import IDEMPOTENCY_SECONDS
 from deployments.stores.jobs.tables import artifacts, idempotency, jobs, parts
 
@@ -19,6 +20,14 @@ _IDS_A_QUERY = 500
 _ARCHIVE_WITHIN_SECONDS = 3600.0
 _KNOWN_FOR = 10  # retention times, after which an expired job is 404 instead of 410
 _ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+class Ended(NamedTuple):
+    """A job that has ended, and when: the order in which they did."""
+
+    at: float
+    number: int
+    job_id: str
 
 
 class Retention:
@@ -105,6 +114,19 @@ class Retention:
         with self._database.reading() as connection:
             query = select(jobs).where(early, ~jobs.c.deleted, has_parts, ~has_archive).limit(10)
             return records_of(connection, connection.execute(query).all())
+
+    def ended(self, *, after: Ended, before: float, limit: int) -> list[Ended]:
+        """The first jobs that ended after this one and before a time, in the order of their ends."""
+        order = (jobs.c.finished_at, jobs.c.number)
+        later = and_(jobs.c.status.in_(_ENDED), ~jobs.c.deleted, tuple_(*order) > (after.at, after.number))
+        query = select(jobs.c.finished_at, jobs.c.number, jobs.c.id).where(later, jobs.c.finished_at < before)
+        with self._database.reading() as connection:
+            return [Ended(*row) for row in connection.execute(query.order_by(*order).limit(limit))]
+
+    def keys_in(self, job_id: str) -> frozenset[str]:
+        """See `sharing`."""
+        with self._database.reading() as connection:
+            return keys_in(connection, job_id)
 
     def add_archive(self, job_id: str, archive: StoredArtifact) -> None:
         """Note the archive of a job that has ended early."""

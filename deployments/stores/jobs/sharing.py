@@ -21,12 +21,20 @@ def folders_left_by(connection: Connection, job_id: str) -> Mapping[str, frozens
     folders = {job_id} | {key.partition("/")[0] for key in mine}
     owners = select(jobs.c.id).where(jobs.c.id.in_(folders - {job_id}), _THERE)
     folders -= set(connection.execute(owners).scalars())
+    return {folder: _shared_in(connection, folder, but=job_id) for folder in sorted(folders)}
+
+
+def keys_in(connection: Connection, job_id: str) -> frozenset[str]:
+    """Keys in the folder of a job that this or another one has."""
+    own = connection.execute(select(artifacts.c.key).where(artifacts.c.job_id == job_id)).scalars()
+    return frozenset(own) | _shared_in(connection, job_id, but=job_id)
+
+
+def _shared_in(connection: Connection, folder: str, *, but: str) -> frozenset[str]:
+    """Keys in this folder that edits have, other than one job."""
     shared = (
         select(artifacts.c.key)
         .join(jobs, jobs.c.id == artifacts.c.job_id)
-        .where(jobs.c.parent.is_not(None), jobs.c.id != job_id, _THERE)
+        .where(jobs.c.parent.is_not(None), jobs.c.id != but, _THERE)
     )
-    return {
-        folder: frozenset(connection.execute(shared.where(artifacts.c.key.startswith(f"{folder}/"))).scalars())
-        for folder in sorted(folders)
-    }
+    return frozenset(connection.execute(shared.where(artifacts.c.key.startswith(f"{folder}/"))).scalars())

@@ -244,7 +244,9 @@ class MaskEditor {
     this.counted.textContent = String(present.length);
     this.useButton.disabled = present.length === 0;
     const rows = present.includes(this.label) || !this.label ? present : [...present, this.label];
+    const hadFocus = this.list.contains(document.activeElement);
     this.list.replaceChildren(...rows.map((label) => this.#row(label)));
+    if (hadFocus) /** @type {HTMLElement | null} */ (this.list.querySelector("input:checked") ?? this.list.querySelector("input"))?.focus(); // keys go on reaching the dialog
     this.#draw();
   }
 

@@ -41,14 +41,18 @@ export async function readGhost(file, own) {
   return own ? content : normalised(content);
 }
 
-/** The given mesh to look at. @param {File} file @returns {Promise<Object3D | null>} */
-export async function readWhole(file) {
+/**
+ * A mesh to look at, in a colour or as its file has it.
+ * @param {File} file
+ * @param {string} [colour]
+ * @returns {Promise<Object3D | null>} null where it cannot be read here
+ */
+export async function readWhole(file, colour) {
   const content = await readOrNull(file);
   if (!content) return null;
+  const plain = new MeshStandardMaterial({ color: colour ?? 0xb9c0cc, roughness: 0.7, side: DoubleSide });
   content.traverse((one) => {
-    if (one instanceof Mesh && !(one.material instanceof MeshStandardMaterial)) {
-      one.material = new MeshStandardMaterial({ color: 0xb9c0cc, roughness: 0.7, side: DoubleSide });
-    }
+    if (one instanceof Mesh && (colour || !(one.material instanceof MeshStandardMaterial))) one.material = plain;
   });
   return normalised(content);
 }

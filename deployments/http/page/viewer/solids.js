@@ -4,8 +4,9 @@ import { Box3, BufferAttribute, Color, Group, Mesh, MeshStandardMaterial, Vector
 /** @typedef {import("../vendor/three.js").BufferGeometry} BufferGeometry */
 /** @typedef {{own: boolean, wire: boolean, selected: boolean, pointed: boolean, dimmed: boolean}} Look */
 
-const COARSE_CELLS = 28; // along the longest edge of a part
-const COARSE_FROM_FACES = 4000;
+const COARSE_FACES = 80_000; // of all stand-ins together, about
+const FACES_PER_CELL = 9; // of a stand-in, by the square of the cells along its longest edge
+const CELLS = [8, 12, 18, 27, 40]; // that a stand-in may have
 const GOLDEN = 0.618034;
 /** Hues that are told apart next to each other, calm in light and dark: degrees, per cent, per cent. */
 const FIRST_COLOURS = [
@@ -37,13 +38,14 @@ export class Solid {
     this.box = new Box3().setFromObject(content);
     this.centre = this.box.getCenter(new Vector3());
     this.paint = new MeshStandardMaterial({ color: new Color(colour), roughness: 0.62, metalness: 0 });
-    /** @type {{mesh: Mesh, own: MeshStandardMaterial, fine: BufferAttribute | null, coarse: BufferAttribute | null | undefined}[]} */
+    /** @type {{mesh: Mesh, own: MeshStandardMaterial, fine: BufferAttribute | null, coarse: BufferAttribute | null}[]} */
     this.pieces = [];
+    this.cells = 0;
     content.traverse((one) => {
       if (!(one instanceof Mesh)) return;
       one.castShadow = one.receiveShadow = true;
       if (!one.geometry.getAttribute("normal")) one.geometry.computeVertexNormals();
-      this.pieces.push({ mesh: one, own: one.material, fine: one.geometry.index, coarse: undefined });
+      this.pieces.push({ mesh: one, own: one.material, fine: one.geometry.index, coarse: null });
     });
   }
 
@@ -65,13 +67,21 @@ export class Solid {
     }
   }
 
-  /** Show the stand-in, or the part itself. @param {boolean} coarse */
-  stand(coarse) {
+  /** Show the part itself. */
+  standFine() {
+    for (const { mesh, fine } of this.pieces) mesh.geometry.setIndex(fine);
+  }
+
+  /** Show a stand-in, as coarse as there are parts. @param {number} parts */
+  standCoarse(parts) {
+    const share = COARSE_FACES / parts;
+    const cells = CELLS.findLast((one) => FACES_PER_CELL * one ** 2 <= share) ?? CELLS[0];
     for (const piece of this.pieces) {
       const { geometry } = piece.mesh;
-      if (coarse && piece.coarse === undefined) piece.coarse = piece.fine && coarseIndex(geometry, piece.fine);
-      geometry.setIndex(coarse && piece.coarse ? piece.coarse : piece.fine);
+      if (this.cells !== cells) piece.coarse = piece.fine && piece.fine.count / 3 > share ? coarseIndex(geometry, piece.fine, cells) : null;
+      geometry.setIndex(piece.coarse ?? piece.fine);
     }
+    this.cells = cells;
   }
 
   dispose() {
@@ -89,32 +99,36 @@ export class Solid {
  * to the cell's first vertex (vertex clustering).
  * @param {BufferGeometry} geometry
  * @param {BufferAttribute} index
- * @returns {BufferAttribute | null} null where it would save little
+ * @param {number} cells along the longest edge
+ * @returns {BufferAttribute}
  */
-export function coarseIndex(geometry, index) {
-  if (index.count / 3 < COARSE_FROM_FACES) return null;
+export function coarseIndex(geometry, index, cells) {
   const positions = geometry.getAttribute("position");
   geometry.computeBoundingBox();
   const { min, max } = /** @type {Box3} */ (geometry.boundingBox);
   const size = Math.max(max.x - min.x, max.y - min.y, max.z - min.z) || 1;
-  const scale = (COARSE_CELLS - 1) / size;
-  const first = new Map();
+  const scale = (cells - 1) / size;
+  const first = new Int32Array(cells ** 3).fill(-1);
   const stand = new Uint32Array(positions.count);
   for (let vertex = 0; vertex < positions.count; vertex++) {
     const x = Math.floor((positions.getX(vertex) - min.x) * scale);
     const y = Math.floor((positions.getY(vertex) - min.y) * scale);
     const z = Math.floor((positions.getZ(vertex) - min.z) * scale);
-    const cell = (x * COARSE_CELLS + y) * COARSE_CELLS + z;
-    const known = first.get(cell);
-    if (known === undefined) first.set(cell, vertex);
-    stand[vertex] = known ?? vertex;
+    const cell = (x * cells + y) * cells + z;
+    if (first[cell] < 0) first[cell] = vertex;
+    stand[vertex] = first[cell];
   }
-  const kept = [];
-  for (let corner = 0; corner < index.count; corner += 3) {
-    const a = stand[index.getX(corner)];
-    const b = stand[index.getX(corner + 1)];
-    const c = stand[index.getX(corner + 2)];
-    if (a !== b && b !== c && c !== a) kept.push(a, b, c);
+  const corners = index.array;
+  const kept = new Uint32Array(corners.length);
+  let count = 0;
+  for (let corner = 0; corner < corners.length; corner += 3) {
+    const a = stand[corners[corner]];
+    const b = stand[corners[corner + 1]];
+    const c = stand[corners[corner + 2]];
+    if (a === b || b === c || c === a) continue;
+    kept[count++] = a;
+    kept[count++] = b;
+    kept[count++] = c;
   }
-  return new BufferAttribute(new Uint32Array(kept), 1);
+  return new BufferAttribute(kept.slice(0, count), 1);
 }

@@ -1,13 +1,17 @@
-// A small picture of a mesh that the person gave.
+// A small picture of a mesh.
 import { Box3, Vector3 } from "../vendor/three.js";
 import { readWhole } from "./reading.js";
 import { Viewer } from "./viewer.js";
 
 const SIDE = 320;
 
-/** @param {File} file @returns {Promise<Blob | null>} null where it cannot be read or drawn here */
-export async function pictureOfMesh(file) {
-  const whole = await readWhole(file);
+/**
+ * @param {File} file
+ * @param {string} [colour] of all of it, in place of the file's own
+ * @returns {Promise<Blob | null>} null where it cannot be read or drawn here
+ */
+export async function pictureOfMesh(file, colour) {
+  const whole = await readWhole(file, colour);
   if (!whole) return null;
   const host = document.createElement("div");
   host.className = "offstage";

@@ -1,9 +1,10 @@
 // The viewer: parts in 3D. It draws when something has changed, and coarsely while a slow machine is moving.
 import {
-  Box3, NeutralToneMapping, OrbitControls, PCFShadowMap, PerspectiveCamera, Raycaster, Scene, Sphere, Vector2, Vector3, WebGLRenderer,
+  Box3, Mesh, MeshStandardMaterial, NeutralToneMapping, OrbitControls, PCFShadowMap, PerspectiveCamera, PlaneGeometry, Raycaster, Scene, Sphere, Vector2, Vector3, WebGLRenderer,
 } from "../vendor/three.js";
 import { element } from "../elements.js";
 import { words } from "../words.js";
+import { Pace, drawsInSoftware } from "./pace.js";
 import { readPart } from "./reading.js";
 import { Solid } from "./solids.js";
 import { Stage } from "./stage.js";
@@ -14,9 +15,10 @@ import { Stage } from "./stage.js";
 const FIELD_OF_VIEW = 32;
 const FIRST_DIRECTION = new Vector3(0.75, 0.42, 1).normalize();
 const SLOW_FRAME_MS = 70;
-const SETTLED_MS = 220;
+const SETTLED_MS = 250;
+const COARSE_PIXELS = 0.5; // of those along an edge, while things move on a slow machine
+const PICTURE_PIXELS = 2;
 const CLICK_PIXELS = 5;
-const LOADING_MS = 1000; // between frames while parts are being read, which drawing in software would hold up
 const TURN = Math.PI / 16;
 const INNER_SHARE = 0.08; // of the object's reach, within which a part is in the middle
 
@@ -38,20 +40,32 @@ export function waysApart(centres, box) {
   });
 }
 
+/** Too small to be seen: what draws parts is made ready while there is none, so that the first is shown at once. */
+function speck() {
+  const made = new Mesh(new PlaneGeometry(1e-6, 1e-6), new MeshStandardMaterial());
+  made.castShadow = made.receiveShadow = true;
+  return made;
+}
+
 export class Viewer {
   /** @param {HTMLElement} host fills it */
   constructor(host) {
     this.host = host;
     this.canvas = element("canvas", { tabIndex: 0, role: "img", "aria-label": words.viewer.empty });
     host.append(this.canvas);
-    this.renderer = new WebGLRenderer({ canvas: this.canvas, antialias: true, alpha: true });
+    const software = drawsInSoftware();
+    this.renderer = new WebGLRenderer({ canvas: this.canvas, antialias: !software, alpha: true });
+    this.pace = new Pace(/** @type {WebGL2RenderingContext} */ (this.renderer.getContext()), () => this.#frame());
+    this.pace.onrest = () => this.#rest();
+    this.#fineMs = software ? Infinity : 0;
     this.renderer.toneMapping = NeutralToneMapping;
     this.renderer.shadowMap.enabled = true;
     this.renderer.shadowMap.type = PCFShadowMap;
     this.renderer.shadowMap.autoUpdate = false;
     this.scene = new Scene();
     this.stage = new Stage();
-    this.scene.add(this.stage.group);
+    this.speck = speck();
+    this.scene.add(this.stage.group, this.speck);
     this.camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 0.05, 100);
     this.camera.position.copy(FIRST_DIRECTION).multiplyScalar(6);
     this.controls = new OrbitControls(this.camera, this.canvas);
@@ -65,25 +79,25 @@ export class Viewer {
     this.pointed = "";
     this.looks = { own: false, wire: false, shadows: true };
     this.explosion = 0;
+    this.expected = 0; // parts that there will be, where more are known than are here
     this.raised = 0; // pixels by which the middle is above the canvas', for what lies over it
     this.touched = false;
     /** @type {(name: string | null, more: boolean) => void} */
     this.onpick = () => {};
     /** @type {(pose: Pose) => void} */
     this.onmove = () => {};
-    this.#scheduled = 0;
     this.#listen();
     this.#resize();
   }
 
-  #scheduled;
-  #lastFrame = 0;
-  #loading = false;
+  #fineMs; // that a frame in full takes
+  #lastFrame = -Infinity;
   #unseen = true; // no part has been drawn yet
   #stale = false;
   #led = false;
-  #later = /** @type {ReturnType<typeof setTimeout> | null} */ (null);
   #coarse = false;
+  #fine = false; // the next frame is in full, whatever it takes
+  #shadowed = { what: "", coarse: false }; // what the shadows are of
   #settling = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
   #unlisten = new AbortController();
   #sizes = /** @type {ResizeObserver | null} */ (null);
@@ -110,7 +124,7 @@ export class Viewer {
   #resize() {
     const { clientWidth: width, clientHeight: height } = this.host;
     if (!width || !height) return;
-    this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
+    this.renderer.setPixelRatio(this.#pixels);
     this.renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
     this.camera.setViewOffset(width, height, 0, this.raised, width, height);
@@ -118,10 +132,16 @@ export class Viewer {
     this.#render();
   }
 
+  /** Of the canvas, for each of the page's. */
+  get #pixels() {
+    return Math.min(devicePixelRatio, 2) * (this.#coarse ? COARSE_PIXELS : 1);
+  }
+
   /** Add a part, or put another in its place. @param {string} name @param {ArrayBuffer} bytes @param {string} colour */
   async add(name, bytes, colour) {
     const solid = new Solid(name, await readPart(bytes), colour);
     this.remove(name);
+    this.scene.remove(this.speck);
     this.solids.set(name, solid);
     this.scene.add(solid.group);
     this.canvas.setAttribute("aria-label", words.viewer.parts(this.solids.size));
@@ -164,12 +184,9 @@ export class Viewer {
 
   /** Several parts are being read: frames are few and without new shadows until that is over. @param {boolean} on */
   set loading(on) {
-    if (this.#loading === on) return;
-    this.#loading = on;
-    if (on) return;
-    if (this.#later) clearTimeout(this.#later);
-    this.#later = null;
-    this.changed();
+    if (this.pace.loading === on) return;
+    this.pace.loading = on;
+    if (!on) this.changed();
   }
 
   #arrange() {
@@ -185,7 +202,6 @@ export class Viewer {
       });
     }
     this.stage.shadows = this.looks.shadows && !this.looks.wire;
-    this.renderer.shadowMap.needsUpdate = !this.#loading;
     this.scene.updateMatrixWorld();
     this.stage.fit(this.#box(true));
   }
@@ -204,6 +220,7 @@ export class Viewer {
 
   /** Bring everything that is shown into view, from where the camera looks. */
   fit() {
+    if (this.#stale) this.#arrange();
     const sphere = this.#box(true).getBoundingSphere(new Sphere());
     const half = (FIELD_OF_VIEW / 2) * (Math.PI / 180);
     const narrow = Math.min(half, Math.atan(Math.tan(half) * this.camera.aspect));
@@ -226,42 +243,60 @@ export class Viewer {
 
   /** Draw soon. */
   draw() {
-    if (this.#scheduled) return;
-    const wait = this.#loading && !this.#unseen ? LOADING_MS - (performance.now() - this.#lastFrame) : 0;
-    if (wait <= 0) this.#scheduled = requestAnimationFrame((now) => this.#frame(now));
-    else this.#later ??= setTimeout(() => ((this.#later = null), this.draw()), wait);
+    this.#fine = false;
+    this.canvas.ariaBusy = "true";
+    this.pace.ask(this.#unseen);
   }
 
-  /** @param {number} now */
-  #frame(now) {
-    this.#scheduled = 0;
-    const took = now - this.#lastFrame;
+  /** Coarsely, where a frame in full takes long and is not the last one. */
+  #frame() {
+    const now = performance.now();
+    if (!this.#coarse && !this.#unseen) this.#fineMs = this.pace.took;
+    const moving = now - this.#lastFrame < SETTLED_MS;
     this.#lastFrame = now;
-    if (took > SLOW_FRAME_MS && took < 10 * SETTLED_MS && this.#settling !== undefined) this.#stand(true);
-    clearTimeout(this.#settling);
-    this.#settling = setTimeout(() => this.#settle(), Math.max(SETTLED_MS, 2 * took > 2000 ? 0 : 2 * took));
+    this.#stand(!this.#fine && this.#fineMs > SLOW_FRAME_MS && (moving || this.#fineMs > SETTLED_MS));
     this.controls.update();
     this.#render();
     this.#unseen &&= this.solids.size === 0;
   }
 
-  #settle() {
-    this.#settling = undefined;
-    if (!this.#coarse) return;
-    this.#stand(false);
-    this.#render();
+  /** The frame that was asked for is there: one in full follows, unless something moves. */
+  #rest() {
+    if (!this.#coarse) {
+      this.canvas.ariaBusy = "false";
+      return;
+    }
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => {
+      if (!this.#coarse || this.pace.loading) return;
+      this.#fine = true;
+      this.pace.ask();
+    }, SETTLED_MS);
   }
 
   /** @param {boolean} coarse */
   #stand(coarse) {
+    const parts = Math.max(this.solids.size, this.expected);
+    for (const solid of this.solids.values()) coarse ? solid.standCoarse(parts) : solid.standFine();
     if (this.#coarse === coarse) return;
     this.#coarse = coarse;
-    for (const solid of this.solids.values()) solid.stand(coarse);
+    this.renderer.setPixelRatio(this.#pixels);
   }
 
   #render() {
     if (this.#stale) this.#arrange();
+    this.renderer.shadowMap.needsUpdate = this.#shadowsMoved();
     this.renderer.render(this.scene, this.camera);
+  }
+
+  /** Whether shadows are to be drawn anew: something has moved, or they were of stand-ins. */
+  #shadowsMoved() {
+    if (!this.stage.floor.visible || this.pace.loading) return false;
+    const shown = [...this.solids.values()].filter(({ group }) => group.visible).map(({ group }) => group.id);
+    const these = `${this.explosion} ${shown}`;
+    if (these === this.#shadowed.what && (this.#coarse || !this.#shadowed.coarse)) return false;
+    this.#shadowed = { what: these, coarse: this.#coarse };
+    return true;
   }
 
   /** The name of the part under the pointer. @param {PointerEvent} event */
@@ -331,16 +366,19 @@ export class Viewer {
   /** What is seen, as a PNG. @returns {Promise<Blob>} */
   picture() {
     this.#stand(false);
+    this.renderer.setPixelRatio(PICTURE_PIXELS);
     this.#render();
-    return new Promise((resolve, reject) => {
+    const drawn = new Promise((resolve, reject) => {
       this.canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error(words.viewer.noPicture))), "image/png");
     });
+    this.renderer.setPixelRatio(this.#pixels);
+    this.draw();
+    return drawn;
   }
 
   /** Free what it holds. */
   dispose() {
-    cancelAnimationFrame(this.#scheduled);
-    if (this.#later) clearTimeout(this.#later);
+    this.pace.stop();
     clearTimeout(this.#settling);
     this.#unlisten.abort();
     this.#sizes?.disconnect();
