@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from training.precision import mixed_precision
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -64,12 +66,6 @@ def on_device(batch: Batch, device: str) -> Batch:
         return batch
     tensors = {f.name: getattr(batch, f.name) for f in fields(batch) if isinstance(getattr(batch, f.name), Tensor)}
     return replace(batch, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
-
-
-def mixed_precision(device: str) -> torch.autocast:
-    """Networks in bfloat16, but for a CPU without AVX-512, where that is eight times as slow as float32."""
-    slow = device == "cpu" and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")
-    return torch.autocast(device, torch.bfloat16, enabled=not slow)
 
 
 def make_optimizers(module: nn.Module, *, weight_decay: float) -> list[torch.optim.Optimizer]:

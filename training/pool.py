@@ -15,13 +15,13 @@ from torch import Tensor
 
 from apg_core.models.shape_vae import ShapeVae
 from apg_core.protocol.mesh import TriangleMesh
-from training.loop import mixed_precision
 from training.objects.batch import ObjectBatch, sample_surface
 from training.objects.draw import draw_objects
 from training.objects.families import TRAINED, Family
 from training.objects.meshed import MeshedObject, picture, surface_of
 from training.objects.render import part_colours, random_cameras, random_colours, render
 from training.objects.source import Source
+from training.precision import mixed_precision
 from training.samples import even_surface
 from training.sizes import LATENTS, SURFACE_POINTS, TINY_IMAGE_ENCODER
 

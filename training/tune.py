@@ -21,8 +21,8 @@ from apg_core.pipeline.stages import Geometry, LatentRequest
 from apg_core.protocol.arrays import FeatureArray
 from apg_core.protocol.options import GuidanceScales
 from apg_core.shapes import Latents, QueryPoints
-from training.loop import mixed_precision
 from training.pool import Chunk
+from training.precision import mixed_precision
 from training.sizes import TINY_SCHEDULE
 from training.train_dit import PartGenerator
 
