@@ -5,9 +5,10 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import psutil
@@ -153,13 +154,23 @@ class RunningService:
         return settings
 
 
-@pytest.fixture(scope="session")
-def service() -> Iterator[RunningService]:
-    """A service for all tests of this folder; each leaves it running and well."""
+Service = TypeVar("Service", bound=RunningService)
+
+
+@contextmanager
+def in_own_folder(make: Callable[[Path], Service]) -> Iterator[Service]:
+    """A service in a folder of its own, not started yet; stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="apg", ignore_cleanup_errors=True) as folder:
-        running = RunningService(Path(folder))
+        running = make(Path(folder))
         try:
-            running.start()
             yield running
         finally:
             running.stop()
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[RunningService]:
+    """A service for all tests of this folder; each leaves it running and well."""
+    with in_own_folder(RunningService) as running:
+        running.start()
+        yield running

@@ -4,7 +4,6 @@ import ipaddress
 import json
 import re
 import socket
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import yaml
 
 from clients import AutoPartGenClient
 from deployments.http.auth import new_key
-from tests.service.conftest import ROOT, RunningService
+from tests.service.conftest import ROOT, RunningService, in_own_folder
 from tests.support.inputs import box_glb
 
 pytestmark = [pytest.mark.http, pytest.mark.timeout(1800)]
@@ -59,13 +58,9 @@ def key() -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def container(key: tuple[str, str]) -> Iterator[Container]:
-    with tempfile.TemporaryDirectory(prefix="apg", ignore_cleanup_errors=True) as folder:
-        running = Container(Path(folder), key[1])
-        try:
-            running.start()
-            yield running
-        finally:
-            running.stop()
+    with in_own_folder(lambda folder: Container(folder, key[1])) as running:
+        running.start()
+        yield running
 
 
 def outside() -> str:

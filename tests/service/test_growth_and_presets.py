@@ -3,7 +3,6 @@
 import copy
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +12,7 @@ import httpx
 import pytest
 
 from clients import AutoPartGenClient
-from tests.service.conftest import START_SECONDS, RunningService
+from tests.service.conftest import START_SECONDS, RunningService, in_own_folder
 from tests.support.inputs import png
 from tests.support.waiting import until
 
@@ -89,13 +88,9 @@ class GrowingService(RunningService):
 
 @pytest.fixture(scope="module")
 def growing() -> Iterator[GrowingService]:
-    with tempfile.TemporaryDirectory(prefix="apg", ignore_cleanup_errors=True) as folder:
-        running = GrowingService(Path(folder))
-        try:
-            running.launch()
-            yield running
-        finally:
-            running.stop()
+    with in_own_folder(GrowingService) as running:
+        running.launch()
+        yield running
 
 
 def test_ready_are_all_presets_or_none_and_each_job_is_run_by_the_application_of_its_preset(

@@ -5,7 +5,7 @@ A field is like a signed distance, positive inside: that of a part, on a lattice
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -15,7 +15,7 @@ from scipy import ndimage
 from apg_core.geometry.band.lattice import CORNERS, Box, Grid, NarrowBand, distinct
 from apg_core.geometry.isosurface import extract_surface
 from apg_core.geometry.parts.overlap import SurfaceCells
-from apg_core.geometry.parts.solids import crossed_cells, divided, mesh_of, solid_of
+from apg_core.geometry.parts.solids import crossed_cells, mesh_of, solid_of, split_by
 from apg_core.geometry.solid import enclosed, nearest_face
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -152,13 +152,9 @@ def carved(body: Manifold, fields: Owners, lattice: Lattice) -> list[Manifold]:
     for i, owner in enumerate(there[:-1]):
         cell = _cell(fields[owner] - fields[there[i + 1 :]].max(axis=0), lattice)
         if cell is not None:
-            found[owner], rest = divided(rest, partial(_split, cell=cell))
+            found[owner], rest = split_by(rest, cell)
     found[there[-1]] = rest
     return found
-
-
-def _split(body: Manifold, cell: Manifold) -> tuple[Manifold, Manifold]:
-    return body.split(cell)
 
 
 def _cell(difference: Float[np.ndarray, " Q"], lattice: Lattice) -> Manifold | None:

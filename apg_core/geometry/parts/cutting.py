@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import trimesh
 from jaxtyping import Bool, Float
 from manifold3d import Manifold, OpType
 
 from apg_core.geometry.parts.cells import Lattice, Owners, carved, without_slivers
 from apg_core.geometry.parts.pieces import Node, Plane, apart
-from apg_core.geometry.parts.solids import divided, mesh_of
+from apg_core.geometry.parts.solids import mesh_of, split_by
 from apg_core.geometry.parts.units import SLIVER
 from apg_core.geometry.solid import nearest_face
 
@@ -41,8 +42,7 @@ def cut_along(
     found, rest = [Manifold()] * owners, solid
     *first, last = sorted(space.cells, key=lambda owner: len(space.cells[owner]))
     for owner in first:
-        cell = _joined(space.cells[owner])
-        found[owner], rest = divided(rest, lambda body, cell=cell: body.split(cell))  # type: ignore[misc]
+        found[owner], rest = split_by(rest, Manifold.batch_boolean(space.cells[owner], OpType.Add))
     found[last] = rest
     return _with_slivers_handed_on(found)
 
@@ -142,7 +142,8 @@ def _with_slivers_handed_on(found: Sequence[Manifold]) -> list[Manifold]:
         loose, had = [*loose, *small], [*had, *[owner] * len(small)]
     heirs = _heirs(loose, had, bulk)
     for heir in set(heirs):
-        bulk[heir] = _joined([bulk[heir], *(body for body, one in zip(loose, heirs, strict=True) if one == heir)])
+        inherited = [body for body, one in zip(loose, heirs, strict=True) if one == heir]
+        bulk[heir] = Manifold.batch_boolean([bulk[heir], *inherited], OpType.Add)
     return bulk
 
 
@@ -162,9 +163,4 @@ def _middles(solid: Manifold) -> tuple[Float[np.ndarray, "F 3"], Float[np.ndarra
     """The middle of each face, and its area."""
     mesh = mesh_of(solid)
     corners = mesh.vertices[mesh.faces]
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    return corners.mean(axis=1), np.linalg.norm(cross, axis=1) / 2
-
-
-def _joined(bodies: Sequence[Manifold]) -> Manifold:
-    return bodies[0] if len(bodies) == 1 else Manifold.batch_boolean(list(bodies), OpType.Add)
+    return corners.mean(axis=1), trimesh.triangles.area(corners)

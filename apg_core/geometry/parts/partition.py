@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from apg_core.geometry.parts.cleanup import face_components, keep_faces
-from apg_core.geometry.parts.solids import ROUNDING, SPECK, GivenSolid, signed_volume, unaligned
+from apg_core.geometry.parts.solids import ROUNDING, SPECK, GivenSolid, signed_volume, unaligned, volumes_beneath
 from apg_core.protocol.mesh import TriangleMesh
 
 
@@ -51,8 +51,7 @@ def written(solid: GivenSolid, body: Manifold) -> TriangleMesh:
 def _without_dust(mesh: TriangleMesh) -> TriangleMesh:
     """The closed surfaces of a part that enclose more than rounding does, or are hollows that are more than specks."""
     label = face_components(mesh)
-    a, b, c = mesh.vertices[mesh.faces].transpose(1, 0, 2)
-    volumes = np.bincount(label, np.einsum("fi,fi->f", a, np.cross(b, c)) / 6)
+    volumes = np.bincount(label, volumes_beneath(mesh))
     return keep_faces(mesh, ((volumes > ROUNDING * volumes.sum()) | (volumes < -SPECK))[label])
 
 
@@ -75,7 +74,7 @@ def _without_short_edges(mesh: TriangleMesh) -> TriangleMesh:
 def measured(meshes: Sequence[TriangleMesh], solid: GivenSolid) -> Partition:
     """How these parts tile the solid; what two of them share is measured as their intersection."""
     volume = solid.body.volume()
-    volumes, shared = _volumes(meshes)
+    volumes, shared = _volumes(meshes, [_body(mesh) for mesh in meshes])
     doubly = shared.sum() / 2
     claimed = volumes.sum() - doubly
     return _partition(solid.exact, volume, max(volume - claimed, 0.0), volumes, shared)
@@ -89,14 +88,15 @@ def measured_again(before: Sequence[TriangleMesh], after: Sequence[TriangleMesh]
     solid = Manifold.batch_boolean([_body(mesh) for mesh in before], OpType.Add)
     bodies = [_body(mesh) for mesh in after]
     unclaimed = (solid - Manifold.batch_boolean(bodies, OpType.Add)).volume()
-    return _partition(exact, solid.volume(), unclaimed, *_volumes(after))
+    return _partition(exact, solid.volume(), unclaimed, *_volumes(after, bodies))
 
 
-def _volumes(meshes: Sequence[TriangleMesh]) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, "S S"]]:
-    """The volume of each mesh, and of what each two share."""
+def _volumes(
+    meshes: Sequence[TriangleMesh], bodies: Sequence[Manifold]
+) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, "S S"]]:
+    """The volume of each mesh, and of what each two share, given them as solids, too."""
     # Of the faces themselves: the library may lose some where corners lie in one line.
     volumes = np.array([signed_volume(mesh) for mesh in meshes])
-    bodies = [_body(mesh) for mesh in meshes]
     shared = np.zeros((len(bodies), len(bodies)))
     boxes = [np.array(body.bounding_box()).reshape(2, 3) for body in bodies]
     for one, body in enumerate(bodies):

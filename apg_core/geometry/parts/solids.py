@@ -3,7 +3,7 @@
 Every face of a solid knows which given face it lies in, through all cuts (`TriangleMesh.source`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import igl
@@ -34,8 +34,6 @@ ROUNDING = 1e-12
 """Share of a volume below which a body comes from rounding, where cuts meet again, and is nothing."""
 FELT = 64
 """Corners of a shell that say whether it lies within another."""
-
-Divide = Callable[[Manifold], tuple[Manifold, Manifold]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,21 +258,21 @@ def _united(solids: Sequence[Manifold]) -> Manifold:
     return full[0] if len(full) == 1 else Manifold.batch_boolean(full, OpType.Add)
 
 
-def divided(solid: Manifold, divide: Divide) -> tuple[Manifold, Manifold]:
-    """A solid in two.
+def split_by(solid: Manifold, cell: Manifold) -> tuple[Manifold, Manifold]:
+    """What of a solid lies within a cell, and what does not.
 
     Where the library loses volume over that, for it swaps edges of faces whose corners are in one line, it is tried
     again with corners moved by a hair, and the best of it is taken.
     """
     volume, tries = solid.volume(), []
     for attempt in range(1 + AGAIN):
-        one, other = divide(solid if attempt == 0 else moved_by_a_hair(solid, attempt=attempt))
-        lost = abs(volume - one.volume() - other.volume())
-        tries.append((lost, one, other))
+        within, outside = (solid if attempt == 0 else moved_by_a_hair(solid, attempt=attempt)).split(cell)
+        lost = abs(volume - within.volume() - outside.volume())
+        tries.append((lost, within, outside))
         if lost <= LOST * volume:
             break
-    _, one, other = min(tries, key=lambda tried: tried[0])
-    return one, other
+    _, within, outside = min(tries, key=lambda tried: tried[0])
+    return within, outside
 
 
 def moved_by_a_hair(solid: Manifold, *, attempt: int) -> Manifold:
@@ -313,5 +311,10 @@ def lies_within(one: Manifold, other: Manifold) -> bool:
 
 def signed_volume(mesh: TriangleMesh) -> float:
     """The volume that a closed surface encloses, negative where it is inside out."""
-    corners = mesh.vertices.astype(np.float64)[mesh.faces]
-    return float(np.einsum("fi,fi->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))) / 6
+    return float(volumes_beneath(mesh).sum())
+
+
+def volumes_beneath(mesh: TriangleMesh) -> Float[np.ndarray, " F"]:
+    """The signed volume between each face and the origin; those of a closed surface add up to what it encloses."""
+    a, b, c = mesh.vertices.astype(np.float64)[mesh.faces].transpose(1, 0, 2)
+    return np.einsum("fi,fi->f", a, np.cross(b, c)) / 6
