@@ -24,6 +24,7 @@ OPTIONAL = {
     "ray": "the service and batch jobs",
     "embreex": "faster preview pictures",
     "fast_simplification": "simplification",
+    "pxr": "parts as USDZ",
 }
 
 

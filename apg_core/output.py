@@ -10,7 +10,7 @@ from pathlib import Path
 from apg_core.errors import OutputError
 
 _RESULT = re.compile(
-    r"(mesh_(\d{3,}|combined)|candidate_\d{3,}_\d+|whole)\.(glb|obj|mtl|stl|ply|3mf)"
+    r"(mesh_(\d{3,}|combined)|candidate_\d{3,}_\d+|whole)\.(glb|obj|mtl|stl|ply|3mf|usdz)"
     r"|texture_[0-9a-f]{8}\.(png|jpg)|preview\.png|mask_colored\.png|(mask_palette|manifest)\.json"
     r"|latents\.safetensors|inputs\.npz"
 )

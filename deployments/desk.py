@@ -17,6 +17,7 @@ from uuid import uuid4
 from pydantic import JsonValue
 
 from apg_core.errors import ApgError, InputError, OptionError
+from apg_core.geometry.files import lack_of
 from apg_core.inputs.limits import check_limit
 from apg_core.pipeline.earlier import Earlier
 from apg_core.pipeline.edit import plan_edit
@@ -277,6 +278,8 @@ class Desk:
 
     async def _check_installed(self, options: GenerationOptions) -> None:
         """Refuse what only another installation can do, before a job of it waits and fails."""
+        if (lack := lack_of(options.formats)) is not None:
+            raise OptionError(f"formats: this service lacks one of them: {lack}", field="formats")
         backend = options.isosurface_backend
         if (lack := await self.backend_lack(backend)) is not None:
             raise OptionError(

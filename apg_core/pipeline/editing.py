@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from apg_core.geometry.files import check_formats
 from apg_core.geometry.normalise import Placement, normalise
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.edit import next_index
@@ -47,8 +48,10 @@ async def carry_out(brief: EditBrief, resume: Resume | None = None) -> Ending:
     The same edit of the same generation gives the same meshes, also across an interruption that is resumed.
 
     Raises:
+        BackendMissingError: a format that cannot be written here is asked for.
         SamplingError: the network's output is not finite.
     """
+    check_formats(brief.options.formats)
     resume = resume or Resume()
     seen = await _seen(brief)
     whole = await _whole(brief, seen, resume)

@@ -7,6 +7,7 @@ which never wait, it runs to its end without an event loop. docs/how-it-works.md
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from apg_core.geometry.files import check_formats
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.pipeline.attempt import Conditions, try_part
 from apg_core.pipeline.brief import Brief
@@ -50,8 +51,10 @@ async def generate(brief: Brief, resume: Resume | None = None) -> Ending:
 
     Raises:
         InputError: the prompt cannot be used.
+        BackendMissingError: a format that cannot be written here is asked for.
         SamplingError: the network's output is not finite.
     """
+    check_formats(brief.options.formats)
     resume = resume or Resume()
     seen = await see(brief) if resume.seen is None else resume.seen
     whole = await get_whole(brief, seen, resume.whole)

@@ -15,6 +15,9 @@ class MeshFormat:
     """Which axis points up in it, where nobody says otherwise."""
     module: str
     """Where its writer is; imported when it is first asked for."""
+    extra: str | None = None
+    """The extra of this project that it needs, whose package is `package`."""
+    package: str | None = None
 
 
 MESH_FORMATS: Mapping[str, MeshFormat] = {
@@ -23,6 +26,7 @@ MESH_FORMATS: Mapping[str, MeshFormat] = {
     "stl": MeshFormat("z", "apg_core.geometry.files.stl"),
     "ply": MeshFormat("y", "apg_core.geometry.files.ply"),
     "3mf": MeshFormat("z", "apg_core.geometry.files.three_mf"),
+    "usdz": MeshFormat("y", "apg_core.geometry.files.usd", extra="usd", package="pxr"),
 }
 """In the order in which they are written; GLB always is."""
 

@@ -220,8 +220,8 @@ class OutputOptions(_Options):
     save_latents: bool = True
     """Also leave what edits need: the whole object's latent and the parts as they were sampled."""
     formats: Annotated[str, BeforeValidator(format_list)] = "glb"
-    """Formats of the parts and of the object put together: `glb`, which is always written, `obj`, `stl`, `ply`, `3mf`;
-    several with commas."""
+    """Formats of the parts and of the object put together: `glb`, which is always written, `obj`, `stl`, `ply`, `3mf`,
+    `usdz`; several with commas. USDZ needs the extra `usd`."""
     compress: bool = False
     """Pack the GLB files with meshoptimizer (EXT_meshopt_compression): smaller, nothing is lost, but only readers that
     know it open them."""

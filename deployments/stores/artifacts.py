@@ -28,6 +28,7 @@ MEDIA_TYPES = {
     ".png": "image/png",
     ".safetensors": "application/octet-stream",
     ".stl": "model/stl",
+    ".usdz": "model/vnd.usdz+zip",
     ".zip": "application/zip",
 }
 _TEMPORARY = ".writing"

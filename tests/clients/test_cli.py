@@ -38,7 +38,7 @@ def test_submit_follows_and_fetches(
     out = tmp_path / "out"
     assert main(["submit", "--image", str(picture), "--option", "seed=9", "--output_path", str(out)]) == 0
     runner.join()
-    assert sorted(path.name for path in out.iterdir()) == ["all.zip", "mesh_000.glb", "mesh_001.glb"]
+    assert sorted(path.name for path in out.iterdir()) == ["all.zip", "mesh_000.glb", "mesh_001.glb", "preview.png"]
     printed = capsys.readouterr()
     assert "succeeded  100%  2 parts" in printed.out
     assert "mesh_001.glb" in printed.err

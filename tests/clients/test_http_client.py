@@ -53,7 +53,7 @@ def test_generate_leaves_every_artifact_in_the_folder(
         job = client.generate(image=png(), output_dir=tmp_path / "out", on_event=seen.append)
     assert [event.type for event in seen if event.type != "progress"] == ["part", "part", "succeeded"]
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {
-        name: b"final " + name.encode() for name in ("mesh_000.glb", "mesh_001.glb", "all.zip")
+        name: b"final " + name.encode() for name in ("mesh_000.glb", "mesh_001.glb", "preview.png", "all.zip")
     }
     assert (job.status, job.parts_done) == ("succeeded", 2)
 
@@ -146,7 +146,7 @@ def test_the_async_client_does_the_same(server: Server, tmp_path: Path) -> None:
             return sorted(path.name for path in tmp_path.iterdir())
 
     with running_next_job(server, parts=1):
-        assert asyncio.run(main()) == ["all.zip", "mesh_000.glb"]
+        assert asyncio.run(main()) == ["all.zip", "mesh_000.glb", "preview.png"]
 
 
 def test_a_broken_event_stream_is_taken_up_where_it_broke(server: Server) -> None:

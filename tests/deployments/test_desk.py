@@ -165,4 +165,4 @@ def test_a_job_handed_in_over_a_handle_is_followed_and_fetched_as_over_http(serv
 
     over_http, over_handle = asyncio.run(main())
     assert over_http == over_handle
-    assert over_http[3] == [b"final all.zip", b"final mesh_000.glb"]
+    assert over_http[3] == [b"final all.zip", b"final mesh_000.glb", b"final preview.png"]

@@ -119,7 +119,8 @@ def test_a_followed_job_tells_all_from_the_start_and_then_the_stream_ends(server
             assert [event.id for event in told(stream)] == ["5", "6"]
         done = client.get(job["links"]["self"]).json()
         assert (done["status"], done["progress"], done["stop_reason"]) == ("succeeded", 1.0, "end_of_sequence")
-        assert [one["name"] for one in done["artifacts"]] == ["all.zip", "mesh_000.glb", "mesh_001.glb"]
+        names = [one["name"] for one in done["artifacts"]]
+        assert names == ["all.zip", "mesh_000.glb", "mesh_001.glb", "preview.png"]
 
 
 def test_an_early_file_that_is_being_fetched_stays_whole_when_the_final_one_comes(server: Server) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from pxr import Usd, UsdGeom
 from support.khronos import findings, needs_validator
 from support.objects import block
 from support.textured import textured_table_glb
@@ -45,7 +46,7 @@ def test_parts_are_written_in_every_format_in_the_given_frame(pipeline: Pipeline
     given = tmp_path / "tower.stl"
     box = block((20, 30, 90), (1000, -400, 45))
     trimesh.Trimesh(box.vertices, box.faces).export(given)
-    chosen = options(formats=["3mf", "stl", "obj", "ply"], frame="input", input_up="z")
+    chosen = options(formats=["3mf", "stl", "usdz", "obj", "ply"], frame="input", input_up="z")
     made = generate_parts(pipeline, mesh=given, output_dir=tmp_path / "out", options=chosen)
     names = {path.name for path in (tmp_path / "out").iterdir()}
     stems = [f"mesh_{place:03d}" for place in range(len(made.parts))] + ["mesh_combined"]
@@ -55,12 +56,21 @@ def test_parts_are_written_in_every_format_in_the_given_frame(pipeline: Pipeline
         x, y, z = part.mesh.vertices.T.astype(float)
         expected = np.stack([x, -z, y], axis=1) * 45 + [1000, -400, 45]
         for kind in MESH_FORMATS:
-            written = read_mesh(tmp_path / "out" / f"mesh_{part.facts.index:03d}.{kind}")
-            triangles = written.vertices[written.faces]
+            triangles = written_triangles(tmp_path / "out" / f"mesh_{part.facts.index:03d}.{kind}")
             np.testing.assert_allclose(triangles, expected[part.mesh.faces], atol=45e-6)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["options"]["formats"] == "glb,obj,stl,ply,3mf"
+    assert manifest["options"]["formats"] == "glb,obj,stl,ply,3mf,usdz"
     assert manifest["placement"] == {"centre": [1000, 45, 400], "scale": 45, "up": "z"}
+
+
+def written_triangles(path: Path) -> np.ndarray:
+    if path.suffix != ".usdz":
+        mesh = read_mesh(path)
+        return mesh.vertices[mesh.faces]
+    stage = Usd.Stage.Open(str(path))
+    (mesh,) = (UsdGeom.Mesh(prim) for prim in stage.Traverse() if prim.IsA(UsdGeom.Mesh))
+    corners = np.array(mesh.GetFaceVertexIndicesAttr().Get()).reshape(-1, 3)
+    return np.array(mesh.GetPointsAttr().Get())[corners]
 
 
 def test_a_frame_that_there_is_not_is_told_of(pipeline: Pipeline) -> None:

@@ -66,7 +66,7 @@ class Runner:
         """End the job well, with this many parts."""
         for index in range(parts):
             self.accept(claim, index)
-        files = [f"mesh_{index:03d}.glb" for index in range(parts)] + ["all.zip"]
+        files = [f"mesh_{index:03d}.glb" for index in range(parts)] + ["preview.png", "all.zip"]
         stored = [self._artifacts.put(claim.job.id, claim.lease.run, name, b"final " + name.encode()) for name in files]
         self.leases.finish(claim.lease, JobEnd("succeeded", stop_reason="end_of_sequence", artifacts=stored))
 

@@ -18,6 +18,7 @@ from apg_core.protocol.appearance import Appearance, Material, linear_rgba
 from apg_core.protocol.formats import MESH_FORMATS
 from apg_core.protocol.mesh import TriangleMesh
 
+READ = [kind for kind in MESH_FORMATS if kind != "usdz"]
 RED, GREEN = (230, 40, 20, 255), (10, 200, 90, 255)
 
 
@@ -41,7 +42,7 @@ def put(files: list[tuple[str, bytes]], folder: Path) -> Path:
     return folder / files[0][0]
 
 
-@pytest.mark.parametrize("kind", MESH_FORMATS)
+@pytest.mark.parametrize("kind", READ)
 def test_our_own_reader_reads_what_was_written(kind: str, tmp_path: Path) -> None:
     given = model()
     path = put(write_model(kind, "chair", given), tmp_path)
@@ -49,7 +50,7 @@ def test_our_own_reader_reads_what_was_written(kind: str, tmp_path: Path) -> Non
     np.testing.assert_allclose(triangles(read_mesh(path)), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", MESH_FORMATS)
+@pytest.mark.parametrize("kind", READ)
 def test_trimesh_reads_what_was_written(kind: str, tmp_path: Path) -> None:
     given = model()
     scene = trimesh.load_scene(put(write_model(kind, "chair", given), tmp_path), process=False)
