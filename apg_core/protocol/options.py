@@ -24,7 +24,7 @@ from pydantic import (
 
 from apg_core.errors import OptionError
 from apg_core.protocol.backends import AUTO, isosurface_choices
-from apg_core.protocol.formats import Axis, format_list
+from apg_core.protocol.formats import MESH_FORMATS, Axis, format_list
 
 DEFAULT_PRESET = "tiny"
 DEFAULT_CONFIG = DEFAULT_PRESET
@@ -219,7 +219,9 @@ class OutputOptions(_Options):
     the combined GLB has the palette too, to choose from."""
     save_latents: bool = True
     """Also leave what edits need: the whole object's latent and the parts as they were sampled."""
-    formats: Annotated[str, BeforeValidator(format_list)] = "glb"
+    formats: Annotated[
+        str, BeforeValidator(format_list), Field(json_schema_extra={"x-several-of": list(MESH_FORMATS)})
+    ] = "glb"
     """Formats of the parts and of the object put together: `glb`, which is always written, `obj`, `stl`, `ply`, `3mf`,
     `usdz`; several with commas. USDZ needs the extra `usd`."""
     compress: bool = False

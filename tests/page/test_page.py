@@ -319,7 +319,8 @@ def test_suggested_regions_are_counted_merged_and_divided(studio: Studio) -> Non
 
 def test_what_is_taken_away_is_what_the_service_has(studio: Studio, tmp_path: Path) -> None:
     studio.drop(CHAIR)
-    job = studio.begin(seed=3, formats="glb,obj,stl,3mf")
+    job = studio.begin(seed=3, formats=("obj", "stl", "3mf", "usdz"))
+    assert json.loads(studio.sent("options"))["formats"] == "glb,obj,stl,3mf,usdz"
     studio.await_end()
     studio.await_parts(3)
     files = f"{studio.url}/v1/jobs/{job}/artifacts"
@@ -331,7 +332,7 @@ def test_what_is_taken_away_is_what_the_service_has(studio: Studio, tmp_path: Pa
         studio.page.get_by_role("button", name="All files in one zip").click()
     assert everything.value.path().read_bytes() == httpx.get(f"{files}/all.zip").content
     studio.page.locator("details:has(.files) > summary").click()
-    for name in ("manifest.json", *(f"mesh_combined.{kind}" for kind in ("glb", "obj", "stl", "3mf"))):
+    for name in ("manifest.json", *(f"mesh_combined.{kind}" for kind in ("glb", "obj", "stl", "3mf", "usdz"))):
         with studio.page.expect_download() as one:
             studio.page.locator(".files").get_by_role("button", name=name, exact=True).click()
         assert one.value.suggested_filename == f"{job[:8]}-{name}"

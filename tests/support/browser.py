@@ -180,6 +180,9 @@ class Studio:
                 self.page.locator(".option-form summary").click()
             if isinstance(value, bool):
                 field.set_checked(value)
+            elif isinstance(value, tuple):
+                for one in value:
+                    field.get_by_label(one, exact=True).check()
             else:
                 field.fill(str(value))
         self.page.locator("#go").click()

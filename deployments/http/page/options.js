@@ -6,7 +6,7 @@ import { words } from "./words.js";
 /**
  * @typedef {{
  *   type?: string, anyOf?: Schema[], enum?: Option[], items?: Schema, minimum?: number, maximum?: number,
- *   description?: string, default?: Option, $ref?: string
+ *   description?: string, default?: Option, $ref?: string, "x-several-of"?: string[]
  * }} Schema
  */
 
@@ -107,7 +107,7 @@ function fieldOf(name, schema) {
     const control = element("input", { ...shared, type: "checkbox", class: "switch", checked: preset === true });
     return { kind: "truth", element: control, control, preset, read: () => control.checked, write: (value) => (control.checked = value === true) };
   }
-  if (schema.type === "array" && schema.items?.enum) return choices(name, schema, preset);
+  if (schema["x-several-of"]) return choices(name, schema["x-several-of"], preset);
   if (schema.enum) {
     const empty = preset === null || preset === undefined ? [element("option", { value: "" }, words.options.preset)] : [];
     const control = element("select", shared, ...empty, ...schema.enum.map((one) => element("option", { value: String(one) }, String(one))));
@@ -125,16 +125,22 @@ function fieldOf(name, schema) {
   return { kind: "value", element: control, control, preset, read, write: (value) => (control.value = value === null ? "" : String(value)) };
 }
 
-/** Any of several. @param {string} name @param {Schema} schema @param {Option | undefined} preset @returns {Field} */
-function choices(name, schema, preset) {
-  const chosen = Array.isArray(preset) ? preset : [];
-  const boxes = (schema.items?.enum ?? []).map((one) => element("input", { type: "checkbox", value: String(one), checked: chosen.includes(String(one)) }));
-  const group = element("div", { class: "choices", role: "group", id: `option-${name}`, "aria-describedby": `about-${name}`, "aria-label": spoken(name) },
+/** Any of several, as one text with commas; those of the preset always. @param {string} name @param {string[]} all @param {Option | undefined} preset @returns {Field} */
+function choices(name, all, preset) {
+  const always = String(preset ?? "").split(",");
+  const boxes = all.map((one) => {
+    const fixed = always.includes(one);
+    return element("input", { type: "checkbox", value: one, checked: fixed, disabled: fixed });
+  });
+  const group = element("fieldset", { class: "choices", name, id: `option-${name}`, "aria-describedby": `about-${name}`, "aria-label": spoken(name) },
     ...boxes.map((box) => element("label", {}, box, box.value)));
   return {
-    kind: "several", element: group, control: boxes[0], preset,
-    read: () => boxes.filter((box) => box.checked).map((box) => box.value),
-    write: (value) => boxes.forEach((box) => (box.checked = Array.isArray(value) && value.includes(box.value))),
+    kind: "several", element: group, control: boxes[boxes.length - 1], preset,
+    read: () => boxes.filter((box) => box.checked).map((box) => box.value).join(","),
+    write: (value) => {
+      const chosen = [...always, ...String(value ?? "").split(",")];
+      for (const box of boxes) box.checked = chosen.includes(box.value);
+    },
   };
 }
 
