@@ -19,7 +19,6 @@ import { words } from "./words.js";
 
 const QUEUE_MS = 3000;
 const TOOLBAR_PIXELS = 62;
-const CARD_PIXELS = 106; // where the view is narrow, the card above is as wide as it
 const NARROW = "(max-width: 900px)";
 
 export class JobView {
@@ -74,7 +73,7 @@ export class JobView {
     this.parts.viewer = viewer;
     this.toolbar = new Toolbar(viewer, async () => save(await viewer.picture(), `${this.id.slice(0, 8)}.png`));
     this.stage.append(this.toolbar.element);
-    viewer.raised = (TOOLBAR_PIXELS - (matchMedia(NARROW).matches ? CARD_PIXELS : 0)) / 2;
+    viewer.raised = matchMedia(NARROW).matches ? 0 : TOOLBAR_PIXELS / 2; // there, the canvas ends above the tools
     return viewer;
   }
 

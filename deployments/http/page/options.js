@@ -43,7 +43,7 @@ export class OptionForm {
   /** @param {string} name @param {Schema} schema */
   #add(name, schema) {
     const field = fieldOf(name, schema);
-    const note = element("p", { class: "help", id: `about-${name}` }, schema.description ?? "");
+    const note = element("p", { class: "help", id: `about-${name}` }, ...withCode(schema.description ?? ""));
     const label = element("label", { for: `option-${name}` }, words.options.names[name] ?? spoken(name));
     const row = element("div", { class: `option ${field.kind}` }, label, field.element, note);
     const mark = () => row.classList.toggle("changed", !same(field.read(), schema.default));
@@ -143,6 +143,9 @@ function choices(name, all, preset) {
     },
   };
 }
+
+/** A text with what stands between backticks as code. @param {string} text */
+const withCode = (text) => text.split("`").map((piece, place) => (place % 2 ? element("code", {}, piece) : piece));
 
 /** A button that draws a seed. @param {Field} field @param {() => void} changed */
 function diced(field, changed) {

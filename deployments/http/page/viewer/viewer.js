@@ -122,7 +122,7 @@ export class Viewer {
   }
 
   #resize() {
-    const { clientWidth: width, clientHeight: height } = this.host;
+    const { clientWidth: width, clientHeight: height } = this.canvas;
     if (!width || !height) return;
     this.renderer.setPixelRatio(this.#pixels);
     this.renderer.setSize(width, height, false);
