@@ -1,5 +1,6 @@
 """What an attack on the service found, and what is answered to it now."""
 
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from apg_core.geometry.isosurface import lack_of
+from apg_core.protocol.formats import MESH_FORMATS
 from tests.support.http_server import Server
 from tests.support.inputs import png
 
@@ -98,3 +100,14 @@ def test_a_backend_that_is_not_installed_is_refused_when_it_is_asked_for(ann: ht
     for backend in ("auto", "skimage"):
         given = {"options": f'{{"isosurface_backend": "{backend}"}}'}
         assert ann.post("/v1/jobs", files=files, data=given).status_code == 202
+
+
+def test_a_format_whose_package_is_not_installed_is_refused_when_it_is_asked_for(
+    ann: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, given = {"image": ("a.png", png())}, {"options": '{"formats": "stl,usdz"}'}
+    assert ann.post("/v1/jobs", files=files, data=given).status_code == 202
+    monkeypatch.setitem(MESH_FORMATS, "usdz", replace(MESH_FORMATS["usdz"], package="no_such_package"))  # type: ignore[arg-type]
+    answer = ann.post("/v1/jobs", files=files, data=given)
+    assert (answer.status_code, answer.json()["field"]) == (422, "formats")
+    assert "usdz needs a package that is not installed: pip install" in answer.json()["detail"]
