@@ -377,13 +377,16 @@ def test_a_part_that_was_fitted_to_the_mesh_is_split_and_all_stays_the_mesh(
     for row in (studio.rows.nth(-2), studio.rows.last):
         row.get_by_role("checkbox").check()
     studio.page.get_by_role("tab", name="Change").click()
-    merged = changed(studio, "Merge")
+    studio.page.get_by_role("button", name="Merge").click()
+    child = studio.await_next(parent)
+    merged = manifest(studio, child)
     assert len(merged["parts"]) == len(before["parts"]) - 1
     studio.await_parts(len(merged["parts"]))
     united = [part["index"] for part in merged["parts"] if any("merged" in note for note in part["notes"])]
     studio.rows.nth([part["index"] for part in merged["parts"]].index(united[0])).get_by_role("checkbox").check()
     studio.page.get_by_role("tab", name="Change").click()
-    after = changed(studio, "Split")
+    studio.page.get_by_role("button", name="Split").click()
+    after = manifest(studio, studio.await_next(child))
     studio.await_parts(len(after["parts"]))
     assert len(after["parts"]) == len(before["parts"])
     assert after["partition"]["exact"]
@@ -391,15 +394,6 @@ def test_a_part_that_was_fitted_to_the_mesh_is_split_and_all_stays_the_mesh(
     studio.page.locator("#explode").fill("0.6")
     studio.settle()
     studio.shot("split")
-
-
-def changed(studio: Studio, button: str) -> dict[str, Any]:
-    """What the job that this button makes says of its results."""
-    now = studio.page.url
-    studio.page.get_by_role("button", name=button).click()
-    studio.page.wait_for_url(lambda url: url != now)
-    studio.await_end()
-    return manifest(studio, studio.page.url.rsplit("/", 1)[1])
 
 
 def manifest(studio: Studio, job: str) -> dict[str, Any]:
@@ -415,9 +409,7 @@ def test_each_change_is_a_new_job_and_the_one_before_stays(studio: Studio) -> No
     studio.await_parts(3)
 
     def changed(parts: int) -> dict[str, object]:
-        studio.page.wait_for_url(lambda url: chain[-1] not in url)
-        chain.append(studio.page.url.rsplit("/", 1)[1])
-        studio.await_end()
+        chain.append(studio.await_next(chain[-1]))
         studio.await_parts(parts)
         job: dict[str, object] = httpx.get(f"{studio.url}/v1/jobs/{chain[-1]}").json()
         assert job["parent"] == chain[-2]

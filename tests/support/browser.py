@@ -193,6 +193,12 @@ class Studio:
         """Wait until the job has ended so."""
         self.page.locator(f".progress .chip.{status}").wait_for(timeout=60_000)
 
+    def await_next(self, job: str) -> str:
+        """Wait until the page shows another job than this, and that has ended well; its id."""
+        self.page.wait_for_url(lambda url: job not in url)
+        self.await_end()
+        return self.page.url.rsplit("/", 1)[1]
+
     def await_parts(self, count: int) -> None:
         """Wait until so many parts have been read."""
         read = self.page.locator(".part-list small", has_text="face")

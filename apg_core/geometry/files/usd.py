@@ -61,11 +61,11 @@ class _Scene:
         if looks:
             self._variants = root.GetPrim().GetVariantSets().AddVariantSet(_VARIANTS)
             for look in looks:
-                self._variants.AddVariant(_identifier(look))
+                self._variants.AddVariant(Tf.MakeValidIdentifier(look))
         for place, part in enumerate(model.parts):
             self._part(_ROOT.AppendChild(f"part_{place:03d}"), part)
         if self._variants is not None:
-            self._variants.SetVariantSelection(_identifier(next(iter(looks))))
+            self._variants.SetVariantSelection(Tf.MakeValidIdentifier(next(iter(looks))))
 
     @property
     def textures(self) -> Mapping[str, Texture]:
@@ -115,7 +115,7 @@ class _Scene:
         for place, (name, look) in enumerate(part.looks.items()):
             materials = [self._material(look, int(row[place])) for row in kinds]
             if len(part.looks) > 1 and self._variants is not None:
-                self._variants.SetVariantSelection(_identifier(name))
+                self._variants.SetVariantSelection(Tf.MakeValidIdentifier(name))
                 with self._variants.GetVariantEditContext():
                     _bind(prims, materials)
             else:
@@ -200,10 +200,6 @@ def _say(prim: Usd.Prim, extras: Mapping[str, object]) -> None:
     """Leave what the file says of it as one JSON text, since USD's dictionaries know no mixed lists."""
     if extras:
         prim.SetCustomDataByKey("autopartgen", json.dumps(extras))
-
-
-def _identifier(name: str) -> str:
-    return Tf.MakeValidIdentifier(name)
 
 
 def _vectors(values: Float[np.ndarray, "N 3"]) -> Vt.Vec3fArray:
