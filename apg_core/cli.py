@@ -188,7 +188,8 @@ def _add_mask(commands: Subparsers) -> None:
 def _mask(options: argparse.Namespace) -> int:
     from apg_core.output import OutputFolder
     from apg_core.protocol.mask import MaskOptions
-    from apg_core.sandbox.suggestion import suggest_mask, suggestion_png
+    from apg_core.sandbox.mask_png import suggestion_png
+    from apg_core.sandbox.suggestion import suggest_mask
 
     wanted = MaskOptions(regions=options.regions, remove_background=options.remove_background)
     suggestion = suggest_mask(options.image, wanted)

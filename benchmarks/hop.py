@@ -23,7 +23,7 @@ from ray.serve.handle import DeploymentHandle
 from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.band.narrowing import narrow_band
 from apg_core.geometry.isosurface import extract_surface
-from apg_core.geometry.surface import Surface, zero_surface
+from apg_core.geometry.values import Surface, zero_surface
 from apg_core.presets import load_preset
 from benchmarks.geometry import part_field
 from benchmarks.table import Row, as_markdown

@@ -21,9 +21,9 @@ from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.normalise import normalise
 from apg_core.geometry.parts.fitting import Fitted, Fitting, fit_parts
 from apg_core.geometry.solid import nearest_face
-from apg_core.inputs import InputLimits
 from apg_core.inputs.prompt import read_prompt
 from apg_core.pipeline.local import Pipeline, generate_parts, load_pipeline
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GenerationOptions
 from training.evaluate import find_cases, prompt_of

@@ -21,7 +21,7 @@ import torch
 from apg_core.diffusion.trajectories import TrajectoryBatch
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.overlap import SurfaceCells
-from apg_core.geometry.surface import Surface
+from apg_core.geometry.values import Surface
 from apg_core.pipeline.local import generate_parts
 from apg_core.pipeline.local_stages import LocalStages, Pipeline, load_pipeline
 from apg_core.pipeline.stages import CleanedPart, LatentRequest, OnStep, PreparedImages

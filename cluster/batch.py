@@ -21,9 +21,9 @@ from pathlib import Path
 
 from apg_core.errors import ApgError, InputError, PromptError, SetupError, WeightsMissingError
 from apg_core.flags import add_option_flags, add_precision_flag, chosen_options
-from apg_core.inputs import InputLimits
 from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
 from apg_core.presets.weights import CHECKPOINTS, find_weights, sha256_of
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.options import GenerationOptions
 from cluster.items import Item, find_items
 from cluster.plan import plan

@@ -13,8 +13,7 @@ from ray.actor import ActorHandle
 
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.overlap import SurfaceCells
-from apg_core.geometry.parts.seen import RegionPicture
-from apg_core.geometry.surface import Surface
+from apg_core.geometry.values import RegionPicture, Surface
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.codec import ShapeCodec
 from apg_core.pipeline.ending import Resume

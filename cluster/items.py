@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apg_core.errors import InputError, OptionError, PromptError
-from apg_core.inputs import InputLimits
 from apg_core.inputs.beside import buffer_names, looks_beside, packed
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.mode import INPUTS, InputEntry, InputName
 from apg_core.protocol.options import GenerationOptions
 from cluster.storage import Place

@@ -9,7 +9,7 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError
 
-from apg_core.geometry.surface import SurfaceSampling
+from apg_core.geometry.values import SurfaceSampling
 from apg_core.pipeline.meshing import MeshWorker
 from cluster.work import CrashedError
 

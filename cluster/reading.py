@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from apg_core.inputs import InputLimits
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.mode import InputName
 from apg_core.protocol.packing import unpack_prompt
 from apg_core.protocol.prompt import Prompt

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from apg_core.errors import InputError
-from apg_core.inputs import InputLimits
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.options import GenerationOptions
 from cluster.items import ERRORS, RESULTS, Item
 from cluster.storage import Place, open_folder

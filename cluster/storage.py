@@ -11,8 +11,8 @@ from pyarrow import ArrowInvalid
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
 from apg_core.errors import InputError, OutputError, PromptError
-from apg_core.inputs.limits import InputLimits, check_limit
 from apg_core.output import OutputFolder, is_result
+from apg_core.protocol.limits import InputLimits, check_limit
 
 _FILE, _FOLDER = "file", "folder"
 

@@ -18,12 +18,12 @@ from pydantic import JsonValue
 
 from apg_core.errors import ApgError, InputError, OptionError
 from apg_core.geometry.files import lack_of
-from apg_core.inputs.limits import check_limit
 from apg_core.pipeline.earlier import Earlier
 from apg_core.pipeline.edit import plan_edit
 from apg_core.presets import Preset
 from apg_core.protocol.edit import Edit, edit_values, read_edit
 from apg_core.protocol.job import Event, Job, JobPage, JobStatus
+from apg_core.protocol.limits import check_limit
 from apg_core.protocol.mask import MaskOptions
 from apg_core.protocol.mode import InputEntry
 from apg_core.protocol.options import GenerationOptions

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from apg_core.errors import OptionError
-from apg_core.inputs import InputLimits
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.options import GenerationOptions
 from deployments.stores.jobs.records import QueueLimits
 

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.ndimage
 from jaxtyping import Bool, Float, Int
 
 from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.band.samples import Field
 from apg_core.geometry.parts.overlap import HIGH, LOW, SurfaceCells
-from apg_core.geometry.solid import enclosed
 from apg_core.protocol.mesh import TriangleMesh
 
 CELLS = 32
@@ -29,6 +27,8 @@ class Extent:
     @classmethod
     def of_mesh(cls, mesh: TriangleMesh) -> "Extent":
         """Of a mesh in the normalised frame: where its surface is and what that encloses, and `SPARE` cells around."""
+        from apg_core.geometry.solid import enclosed  # igl and scipy, which whoever passes extents on need not load
+
         half = (HIGH - LOW) / CELLS / 2
         cells = enclosed(mesh, Grid(CELLS, LOW + half, HIGH - half))
         cells.reshape(-1)[SurfaceCells.of(mesh, CELLS).numbers] = True
@@ -70,5 +70,8 @@ class FieldWithin:
 
 
 def _with_spare(cells: Bool[np.ndarray, "n n n"]) -> Bool[np.ndarray, "n n n"]:
-    spread: Bool[np.ndarray, "n n n"] = scipy.ndimage.binary_dilation(cells, np.ones((3, 3, 3)), iterations=SPARE)
-    return spread
+    for axis in range(3):
+        padded = np.pad(cells, [(SPARE, SPARE) if axis == one else (0, 0) for one in range(3)])
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * SPARE + 1, axis=axis)
+        cells = np.asarray(windows.any(axis=-1))
+    return cells

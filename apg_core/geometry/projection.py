@@ -9,13 +9,12 @@ from scipy.spatial import cKDTree
 
 from apg_core.geometry.rays import ray_scene
 from apg_core.geometry.shading import corner_normals
+from apg_core.geometry.values import NEARLY_WHITE
 from apg_core.geometry.view import View, box_of, find_view
 from apg_core.protocol.appearance import Appearance, Material, linear
 from apg_core.protocol.arrays import RgbImage
 from apg_core.protocol.mesh import TriangleMesh
 
-NEARLY_WHITE = 245
-"""All channels above it: the white that prepared pictures have around the object."""
 _FACING = 0.2  # cosine to the view; flatter faces take colours from beside them, where they are not smeared
 MATERIAL = Material("picture", roughness=0.8)
 

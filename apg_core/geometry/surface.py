@@ -1,36 +1,12 @@
 """Points on a surface, as the shape autoencoder reads them."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import trimesh
 from jaxtyping import Float, Int
 
 from apg_core.geometry.farthest import farthest_points
+from apg_core.geometry.values import Surface, SurfaceSampling
 from apg_core.protocol.mesh import TriangleMesh
-
-
-@dataclass(frozen=True, kw_only=True)
-class SurfaceSampling:
-    """How many points: drawn by area, kept at random, kept by farthest points, and those that become tokens."""
-
-    presamples: int = 500_000
-    candidates: int = 65_536
-    points: int = 32_768
-    latents: int = 2048
-
-
-@dataclass(frozen=True, eq=False)
-class Surface:
-    """Points (xyz, unit face normal) and the indices of those that become latent tokens, in the order found."""
-
-    points: Float[np.ndarray, "P 6"]
-    query_indices: Int[np.ndarray, " N"]
-
-
-def zero_surface(sampling: SurfaceSampling) -> Surface:
-    """The surface of nothing: all zeros, as the history of the first part."""
-    return Surface(np.zeros((sampling.points, 6), np.float32), np.arange(sampling.latents))
 
 
 def sample_surface(mesh: TriangleMesh, sampling: SurfaceSampling, *, seed: int) -> Surface:

@@ -9,7 +9,7 @@ import zlib
 from io import BytesIO
 
 from apg_core.errors import LimitError, MeshError
-from apg_core.inputs.limits import InputLimits
+from apg_core.protocol.limits import InputLimits
 
 _DIRECTORY_BYTES = 2**20  # some ten thousand entries; Python takes about ten times that to hold them
 _END = struct.Struct("<4s4H2IH")

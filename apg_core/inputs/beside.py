@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from apg_core.errors import InputError, MeshError
 from apg_core.inputs.archive import Archive
-from apg_core.inputs.limits import InputLimits, check_limit
+from apg_core.protocol.limits import InputLimits, check_limit
 
 _LIBRARY = re.compile(rb"^[ \t]*mtllib[ \t]+([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
 _PICTURE = re.compile(rb"^[ \t]*map_Kd[ \t]+([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)

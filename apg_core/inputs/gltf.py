@@ -17,10 +17,10 @@ from apg_core.inputs.draco import unpacked
 from apg_core.inputs.gltf_buffers import Buffers
 from apg_core.inputs.gltf_document import Accessor, Document, Draco, Node, Primitive, parse_document
 from apg_core.inputs.gltf_looks import GltfLooks
-from apg_core.inputs.limits import InputLimits, check_limit
 from apg_core.inputs.placing import Transform, placed
 from apg_core.inputs.textures import Textures
 from apg_core.protocol.arrays import FaceArray
+from apg_core.protocol.limits import InputLimits, check_limit
 from apg_core.protocol.mesh import TriangleMesh
 
 TRIANGLES, STRIP, FAN = 4, 5, 6  # primitive modes; 0..3 are points and lines

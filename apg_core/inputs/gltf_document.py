@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 from scipy.spatial.transform import Rotation
 
 from apg_core.errors import MeshError
-from apg_core.inputs.limits import InputLimits, check_limit
+from apg_core.protocol.limits import InputLimits, check_limit
 
 Index = Annotated[int, Field(ge=0, lt=2**40)]
 Vector3 = tuple[float, float, float]

@@ -7,9 +7,10 @@ from jaxtyping import Int
 from PIL import Image as Pillow
 
 from apg_core.errors import ImageError
-from apg_core.inputs.limits import InputLimits, check_limit, read_bytes
+from apg_core.inputs.content import read_bytes
 from apg_core.inputs.raster import open_raster, reduction
 from apg_core.protocol.arrays import Image
+from apg_core.protocol.limits import InputLimits, check_limit
 
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
 

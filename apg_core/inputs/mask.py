@@ -7,9 +7,10 @@ from jaxtyping import Int
 from PIL import Image as Pillow
 
 from apg_core.errors import MaskError
-from apg_core.inputs.limits import InputLimits, check_limit, read_bytes
+from apg_core.inputs.content import read_bytes
 from apg_core.inputs.raster import open_raster
 from apg_core.protocol.arrays import Image, Labels
+from apg_core.protocol.limits import InputLimits, check_limit
 
 SOLID = 3  # a colour is a part's if somewhere it fills a square of this edge; an antialiased edge's does not
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -14,10 +14,10 @@ import trimesh
 
 from apg_core.errors import MeshError
 from apg_core.inputs.in_memory import look_of
-from apg_core.inputs.limits import InputLimits, check_limit
 from apg_core.inputs.mesh_format import STL_FACET, STL_HEADER, stl_facets
 from apg_core.inputs.plain_text import plain_text
 from apg_core.inputs.ply import checked_ply
+from apg_core.protocol.limits import InputLimits, check_limit
 from apg_core.protocol.mesh import TriangleMesh
 
 PlainFormat = Literal["ply", "stl", "off"]

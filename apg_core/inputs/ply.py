@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from apg_core.errors import MeshError
-from apg_core.inputs.limits import InputLimits, check_limit
 from apg_core.inputs.plain_text import plain_text
+from apg_core.protocol.limits import InputLimits, check_limit
 
 _HEADER_BYTES = 65_536
 _NUMBERS = {

@@ -8,7 +8,7 @@ from io import BytesIO
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from apg_core.errors import InputError, LimitError
-from apg_core.inputs.limits import InputLimits, check_limit
+from apg_core.protocol.limits import InputLimits, check_limit
 from apg_core.protocol.mode import INPUTS, InputName
 
 # First bytes of files that people send as pictures, to tell them what they have.

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image as Pillow
 
 from apg_core.errors import ImageError, InputError, LimitError
-from apg_core.inputs.limits import InputLimits
 from apg_core.inputs.raster import open_raster
 from apg_core.protocol.appearance import Texture, Wrap
+from apg_core.protocol.limits import InputLimits
 
 _AS_THEY_ARE = {b"\x89PNG": ("RGB", "RGBA"), b"\xff\xd8\xff": ("RGB",)}
 """First bytes of files that go on as they are, where their pixels are of these kinds; others are written anew."""

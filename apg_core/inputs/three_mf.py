@@ -16,9 +16,9 @@ import numpy as np
 
 from apg_core.errors import MeshError
 from apg_core.inputs.archive import Archive
-from apg_core.inputs.limits import InputLimits, check_limit
 from apg_core.inputs.placing import Transform, placed
 from apg_core.inputs.three_mf_looks import Name, Properties
+from apg_core.protocol.limits import InputLimits, check_limit
 from apg_core.protocol.mesh import TriangleMesh
 
 _CORE = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"

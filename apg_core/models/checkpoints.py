@@ -7,7 +7,7 @@ other layouts live here too; every other network's own state dict has the publis
 import pickle
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -35,7 +35,7 @@ _DINO_BLOCK = {
     "ls1.gamma": "layer_scale1.lambda1",
     "ls2.gamma": "layer_scale2.lambda1",
 }
-# What transformers called them before 5.18, in its files and in its modules.
+# What files for transformers before 5.18 call them.
 _OLDER_NAMES = {
     "attention.attention.query": "attention.q_proj",
     "attention.attention.key": "attention.k_proj",
@@ -97,20 +97,14 @@ def assign_weights(module: nn.Module, state: StateDict, *, source: str) -> None:
     module.load_state_dict(state, strict=True, assign=True)
 
 
-def image_encoder_state(state: StateDict, expected: Iterable[str]) -> StateDict:
-    """DINOv2 weights under the `expected` keys, from the original layout or Hugging Face's older or newer one.
+def image_encoder_state(state: StateDict) -> StateDict:
+    """DINOv2 weights under the image encoder's keys, from the original layout or Hugging Face's older or newer one.
 
-    transformers names the projections in two ways, by its version: `expected` are the keys of the module itself.
     A key that has no counterpart there keeps its name.
     """
     if "pos_embed" in state:
         state = _from_original(state)
-    names = {_newer_name(key.removeprefix("backbone.")): key for key in expected}
-    renamed = {}
-    for key, tensor in state.items():
-        name = _newer_name(key.removeprefix("backbone."))
-        renamed[names.get(name, f"backbone.{name}")] = tensor
-    return renamed
+    return {f"backbone.{_newer_name(key.removeprefix('backbone.'))}": tensor for key, tensor in state.items()}
 
 
 def _newer_name(key: str) -> str:

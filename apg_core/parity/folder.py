@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from apg_core.inputs import InputLimits, read_image, read_mask
+from apg_core.inputs import read_image, read_mask
 from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae
 from apg_core.pipeline.conditioning import FeatureExtractor
@@ -17,6 +17,7 @@ from apg_core.pipeline.sampling import PartSampler
 from apg_core.presets import Preset, load_preset
 from apg_core.presets.preset import WeightSource
 from apg_core.protocol.arrays import Image, Labels
+from apg_core.protocol.limits import InputLimits
 
 CASES_FILE = "cases.safetensors"
 NOISE_DEVICE = torch.device("cpu")  # where the noise of the known outputs was drawn

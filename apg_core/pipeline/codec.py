@@ -14,7 +14,7 @@ from apg_core.geometry.band.lattice import Grid, NarrowBand
 from apg_core.geometry.band.narrowing import narrow_band, narrow_band_in_box
 from apg_core.geometry.band.samples import Field
 from apg_core.geometry.extent import Extent, FieldWithin
-from apg_core.geometry.surface import Surface
+from apg_core.geometry.values import Surface
 from apg_core.models.attention import KeyValue
 from apg_core.models.shape_vae import ShapeVae
 from apg_core.protocol.arrays import LatentArray

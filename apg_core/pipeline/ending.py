@@ -42,3 +42,11 @@ class Ending:
     """Of an edit: indices of the parts that are as its parent left them."""
     edited: bool = False
     """Whether an edit, this or one before it, has divided the object otherwise than its generation had."""
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A file that a generation leaves behind."""
+
+    name: str
+    content: bytes

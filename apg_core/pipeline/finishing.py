@@ -4,7 +4,7 @@ import importlib.metadata
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -17,7 +17,7 @@ from apg_core.geometry.parts.partition import measured_again
 from apg_core.geometry.picture.colours import Colour, further_colours, part_colour
 from apg_core.geometry.picture.render import coloured_mask, preview
 from apg_core.pipeline.earlier import LATENTS_FILE, earlier_of, record_of
-from apg_core.pipeline.ending import Ending
+from apg_core.pipeline.ending import Ending, OutputFile
 from apg_core.pipeline.fit import partition_entry
 from apg_core.pipeline.looks import Looks, look_warnings, part_looks, pictured
 from apg_core.pipeline.part_files import draft_glb, part_files
@@ -29,15 +29,7 @@ from apg_core.protocol.prompt import Prompt
 
 MANIFEST_FILE = "manifest.json"
 PREVIEW_FILE = "preview.png"
-NAMED_PACKAGES = ("autopartgen-ray", "torch", "diffusers", "transformers", "numpy", "trimesh", "scikit-image")
-
-
-@dataclass(frozen=True)
-class OutputFile:
-    """A file that a generation leaves behind."""
-
-    name: str
-    content: bytes
+NAMED_PACKAGES = ("autopartgen-ray", "torch", "diffusers", "numpy", "trimesh", "scikit-image")
 
 
 def finish(ending: Ending, options: GenerationOptions) -> Ending:

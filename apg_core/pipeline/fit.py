@@ -5,10 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from apg_core.geometry.parts.cleanup import Cleaned
-from apg_core.geometry.parts.partition import Partition
-from apg_core.geometry.parts.seen import RegionPicture
-from apg_core.geometry.projection import NEARLY_WHITE
+from apg_core.geometry.values import NEARLY_WHITE, Cleaned, Partition, RegionPicture
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.stages import FittedParts
 from apg_core.pipeline.whole import Seen

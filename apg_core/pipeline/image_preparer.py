@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apg_core.background import BackgroundRemover, has_own_alpha
+from apg_core.background.alpha import has_own_alpha
+from apg_core.background.remover import BackgroundRemover
 from apg_core.pipeline.prepare import prepare_labels, prepare_region, prepare_whole
 from apg_core.pipeline.stages import PreparedImages
 from apg_core.protocol.arrays import Image, Labels, RgbaImage

@@ -7,7 +7,7 @@ from pathlib import Path
 from apg_core.errors import InputError
 from apg_core.output import OutputFolder
 from apg_core.pipeline.earlier import LATENTS_FILE, Earlier, record_at_start
-from apg_core.pipeline.finishing import OutputFile
+from apg_core.pipeline.ending import OutputFile
 from apg_core.protocol.arrays import LatentArray, RgbImage
 from apg_core.protocol.manifest import AcceptedPart, FailedRegion, Provenance
 from apg_core.protocol.options import GenerationOptions

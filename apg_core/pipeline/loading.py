@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from apg_core.background import BackgroundRemover, PlainBackgroundRemover, Removed
 from apg_core.background.neural import NeuralBackgroundRemover
+from apg_core.background.plain import PlainBackgroundRemover
+from apg_core.background.remover import BackgroundRemover, Removed
 from apg_core.errors import BackendMissingError
 from apg_core.models.background import BackgroundNet
 from apg_core.models.checkpoints import assign_weights, image_encoder_state, read_state_dict, saved_as
@@ -168,7 +169,7 @@ class ModelLoader:
             with torch.device("meta"):  # no memory of its own: the peak is one copy of the weights
                 module = build()
             if isinstance(module, ImageEncoder):
-                state = image_encoder_state(state, module.state_dict())
+                state = image_encoder_state(state)
             assign_weights(module, state, source=path.name)
         return module.to(self.device, dtype or DTYPES[self._precision]).eval().requires_grad_(False)
 

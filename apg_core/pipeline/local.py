@@ -5,7 +5,6 @@ from pathlib import Path
 
 import trimesh
 
-from apg_core.inputs import InputLimits
 from apg_core.inputs.prompt import ImageSource, MaskSource, MeshSource, Source, input_entries, read_prompt
 from apg_core.output import OutputFolder
 from apg_core.pipeline.brief import Brief
@@ -18,6 +17,7 @@ from apg_core.pipeline.local_stages import LocalStages, Pipeline, load_pipeline,
 from apg_core.pipeline.stages import OnStep
 from apg_core.progress import Progress, Silent, on_terminal
 from apg_core.protocol.arrays import LatentArray, RgbImage
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.manifest import AcceptedPart, FailedRegion, Manifest, Provenance
 from apg_core.protocol.mode import InputName
 from apg_core.protocol.options import GenerationOptions

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from apg_core.errors import InputError
-from apg_core.inputs import InputLimits
 from apg_core.inputs.prompt import Source, input_entries, read_prompt
 from apg_core.output import OutputFolder
 from apg_core.pipeline.earlier import Earlier, Record, check_weights
@@ -16,6 +15,7 @@ from apg_core.pipeline.keeping import INPUTS_FILE, Keeper, fingerprint, read_kep
 from apg_core.pipeline.local import Generation, LocalSink, progress_of, written
 from apg_core.pipeline.local_stages import Pipeline, run_at_once
 from apg_core.protocol.edit import Continue, Edit, edit_values
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.manifest import ParentEntry, Provenance
 from apg_core.protocol.mode import InputName
 from apg_core.protocol.prompt import Prompt

@@ -8,11 +8,8 @@ from typing import Any, TypeVar
 from torch import nn
 
 from apg_core.geometry.extent import Extent
-from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
-from apg_core.geometry.parts.refitting import Reopened
-from apg_core.geometry.parts.seen import RegionPicture
-from apg_core.geometry.surface import Surface
+from apg_core.geometry.values import Cleaned, RegionPicture, Reopened, Surface
 from apg_core.pipeline.codec import ShapeCodec
 from apg_core.pipeline.image_preparer import ImagePreparer
 from apg_core.pipeline.loading import AtFirstUse, FeaturesAtFirstUse, ModelLoader, WeightsAtFirstUse, pick_device

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from apg_core.geometry.band.lattice import Grid, NarrowBand
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.isosurface import extract_surface
-from apg_core.geometry.parts.cleanup import Cleaned, clean_part, simplified
+from apg_core.geometry.parts.cleanup import clean_part, simplified
 from apg_core.geometry.parts.fitting import Fitted, Fitting, fit_parts
 from apg_core.geometry.parts.merging import merge
 from apg_core.geometry.parts.overlap import SurfaceCells, overlap
 from apg_core.geometry.parts.partition import measured_again
-from apg_core.geometry.parts.refitting import Reopened, fit_reopened
-from apg_core.geometry.parts.seen import RegionPicture
-from apg_core.geometry.surface import Surface, SurfaceSampling, sample_surface, zero_surface
+from apg_core.geometry.parts.refitting import fit_reopened
+from apg_core.geometry.surface import sample_surface
+from apg_core.geometry.values import Cleaned, RegionPicture, Reopened, Surface, SurfaceSampling, zero_surface
 from apg_core.pipeline.stages import CleanedPart, FittedParts
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, DecodeOptions, MeshOptions

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from apg_core.geometry.parts.cleanup import Cleaned
-from apg_core.geometry.parts.refitting import Reopened
+from apg_core.geometry.values import Cleaned, Reopened
 from apg_core.pipeline.edit import next_index
 from apg_core.pipeline.edit_brief import EditBrief
 from apg_core.pipeline.fit import Fitted, fit_options, fit_to_mesh, further_part, partition_entry

@@ -11,12 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from apg_core.geometry.extent import Extent
-from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
-from apg_core.geometry.parts.partition import Partition
-from apg_core.geometry.parts.refitting import Reopened
-from apg_core.geometry.parts.seen import RegionPicture
-from apg_core.geometry.surface import Surface
+from apg_core.geometry.values import Cleaned, Partition, RegionPicture, Reopened, Surface
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, DecodeOptions, GuidanceScales, MeshOptions

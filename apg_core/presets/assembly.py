@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from apg_core.errors import OptionError, PresetError
-from apg_core.geometry.surface import SurfaceSampling
+from apg_core.geometry.values import SurfaceSampling
 from apg_core.models.configs import ImageEncoderConfig, PartDitConfig, ShapeVaeConfig
 from apg_core.presets import published
 from apg_core.presets.preset import Preset, WeightSource

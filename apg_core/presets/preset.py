@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from apg_core.diffusion.schedule import Schedule
-from apg_core.geometry.surface import SurfaceSampling
+from apg_core.geometry.values import SurfaceSampling
 from apg_core.models.configs import ImageEncoderConfig, PartDitConfig, ShapeVaeConfig
 from apg_core.presets.processor import multiplies_bf16
 from apg_core.presets.sections import Background, FloatPrecision

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from apg_core import errors
 from apg_core.errors import InputError
-from apg_core.inputs import InputLimits
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.mask import MaskOptions
 from apg_core.protocol.mode import InputName, Mode
 

@@ -1,17 +1,18 @@
 """A part mask to begin with: regions of a picture within its object, as many as are wanted."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
 
-from apg_core.background import PlainBackgroundRemover, has_own_alpha
+from apg_core.background.alpha import has_own_alpha
+from apg_core.background.plain import PlainBackgroundRemover
 from apg_core.errors import ImageError, OptionError
-from apg_core.geometry.picture.colours import part_colour
-from apg_core.geometry.picture.regions import Hierarchy, hierarchy_of
-from apg_core.inputs import InputLimits, read_image
+from apg_core.geometry.picture.hierarchy import Hierarchy
+from apg_core.geometry.picture.regions import hierarchy_of
+from apg_core.inputs import read_image
 from apg_core.protocol.arrays import Image, Labels
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.mask import MaskOptions, MaskSuggestion
 
 WORKING_EDGE = 768
@@ -44,31 +45,6 @@ def suggest_mask(image: Path | str | Image, options: MaskOptions | None = None) 
         costs=tuple(np.round(hierarchy.costs, 4).tolist()),
         runs=tuple(_runs(hierarchy.labels)),
     )
-
-
-def labels_of(suggestion: MaskSuggestion, regions: int | None = None) -> Labels:
-    """The labels of this many regions, of as many as it suggests without."""
-    values, lengths = np.array(suggestion.runs).reshape(-1, 2).T
-    labels = np.repeat(values, lengths).reshape(suggestion.height, suggestion.width).astype(np.int32)
-    hierarchy = Hierarchy(labels, np.array(suggestion.parents), np.array(suggestion.costs))
-    return hierarchy.at(regions or suggestion.regions)
-
-
-def suggestion_png(suggestion: MaskSuggestion) -> bytes:
-    """The mask of as many regions as it suggests, as an indexed PNG of its own size."""
-    return mask_png(labels_of(suggestion), (suggestion.width, suggestion.height))
-
-
-def mask_png(labels: Labels, size: tuple[int, int]) -> bytes:
-    """Up to 255 regions as an indexed PNG of this width and height, a colour for each."""
-    count = int(labels.max())
-    picture = Pillow.fromarray(labels.astype(np.uint8)).resize(size, Pillow.Resampling.NEAREST)
-    picture = Pillow.frombytes("P", picture.size, picture.tobytes())
-    colours = [(0, 0, 0), *(part_colour(place, count)[:3] for place in range(count))]
-    picture.putpalette([value for colour in colours for value in colour])
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
 
 
 def _hierarchy(image: Image, *, remove_background: bool) -> Hierarchy:

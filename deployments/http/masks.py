@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from apg_core.protocol.mask import MaskSuggestion
-from apg_core.sandbox.suggestion import suggestion_png
+from apg_core.sandbox.mask_png import suggestion_png
 from deployments.http.bodies import receive
 from deployments.http.description import MASK_REQUEST
 from deployments.http.failures import documented

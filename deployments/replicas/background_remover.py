@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apg_core.background import BackgroundRemover, PlainBackgroundRemover
-from apg_core.pipeline.image_preparer import ImagePreparer
+from apg_core.background.remover import BackgroundRemover
 from apg_core.pipeline.stages import PreparedImages
 from apg_core.presets import load_preset
 from apg_core.presets.weights import removes_plainly
@@ -20,6 +19,8 @@ class BackgroundRemoverReplica(Replica):
     """Prepares images, one request at a time in each of the replica's threads."""
 
     def __init__(self, models: ModelSettings) -> None:
+        from apg_core.pipeline.image_preparer import ImagePreparer  # Pillow, which callers of this class need not load
+
         join_serve_logs()
         listen_where_ray_does()
         size = load_preset(models.preset).image_encoder.input_image_size
@@ -37,6 +38,8 @@ class BackgroundRemoverReplica(Replica):
 
 def _remover(models: ModelSettings) -> BackgroundRemover:
     if removes_plainly(load_preset(models.preset), (models.checkpoints,)):
+        from apg_core.background.plain import PlainBackgroundRemover
+
         return PlainBackgroundRemover()
     from deployments.replicas.networks import loader  # torch, which the plain way can do without
 

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from apg_core.protocol.job import Event, Job, JobPage, JobStatus
 from apg_core.protocol.mask import MaskSuggestion
-from apg_core.sandbox.suggestion import suggestion_png
+from apg_core.sandbox.mask_png import suggestion_png
 from deployments.desk import Desk
 from deployments.uploads import Upload, UploadFolder, upload_folder
 

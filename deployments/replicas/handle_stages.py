@@ -16,13 +16,9 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from apg_core.errors import ApgError
 from apg_core.geometry.extent import Extent
-from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
-from apg_core.geometry.parts.refitting import Reopened
-from apg_core.geometry.parts.seen import RegionPicture
-from apg_core.geometry.surface import Surface
-from apg_core.pipeline.ending import Ending
-from apg_core.pipeline.finishing import OutputFile
+from apg_core.geometry.values import Cleaned, RegionPicture, Reopened, Surface
+from apg_core.pipeline.ending import Ending, OutputFile
 from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, OnStep, PreparedImages
 from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.backoff import delays

@@ -5,15 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from apg_core.geometry.extent import Extent
-from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.overlap import SurfaceCells
-from apg_core.geometry.parts.refitting import Reopened
-from apg_core.geometry.parts.seen import RegionPicture
-from apg_core.geometry.picture.render import preview
-from apg_core.geometry.surface import Surface
-from apg_core.pipeline.ending import Ending
-from apg_core.pipeline.finishing import OutputFile, draft_file, finish, output_files, preview_file
-from apg_core.pipeline.meshing import MeshWorker
+from apg_core.geometry.values import Cleaned, RegionPicture, Reopened, Surface
+from apg_core.pipeline.ending import Ending, OutputFile
 from apg_core.pipeline.stages import CleanedPart, FittedParts
 from apg_core.presets import load_preset
 from apg_core.protocol.manifest import AcceptedPart, PartFacts, Provenance
@@ -31,9 +25,13 @@ class MeshWorkerReplica(Replica):
     """Surfaces, overlap, cleanup, files."""
 
     def __init__(self, models: ModelSettings) -> None:
+        # trimesh and much else, which callers of this class need not load
+        from apg_core.pipeline import finishing, meshing
+
         join_serve_logs()
         listen_where_ray_does()
-        self._meshes = MeshWorker(load_preset(models.preset).surface)
+        self._finishing = finishing
+        self._meshes = meshing.MeshWorker(load_preset(models.preset).surface)
         self._warm_up()
 
     def sample_surface(self, mesh: TriangleMesh, seed: int) -> Surface:
@@ -72,20 +70,23 @@ class MeshWorkerReplica(Replica):
 
     def draft_file(self, part: AcceptedPart, parts_total: int | None) -> OutputFile:
         """An accepted part's file while the generation goes on."""
-        return draft_file(part, parts_total=parts_total)
+        return self._finishing.draft_file(part, parts_total=parts_total)
 
     def package(
         self, ending: Ending, prompt: Prompt, options: GenerationOptions, provenance: Provenance
     ) -> list[OutputFile]:
         """Every file of a finished generation but its preview, and one archive of them all."""
-        finished = finish(ending, options)
-        files = output_files(finished, prompt=prompt, options=options, provenance=provenance, with_preview=False)
+        finished = self._finishing.finish(ending, options)
+        files = self._finishing.output_files(
+            finished, prompt=prompt, options=options, provenance=provenance, with_preview=False
+        )
         kept = list(files)
         return [*kept, archive_of(kept)]
 
     def preview(self, ending: Ending, prompt: Prompt, options: GenerationOptions) -> OutputFile | None:
         """The picture of a finished generation."""
-        return preview_file(finish(ending, options), prompt=prompt, options=options)
+        finished = self._finishing.finish(ending, options)
+        return self._finishing.preview_file(finished, prompt=prompt, options=options)
 
     def _warm_up(self) -> None:
         corners = np.eye(4, 3, dtype=np.float32)
@@ -93,4 +94,3 @@ class MeshWorkerReplica(Replica):
         cleaned = self.clean(tetrahedron, CleanupOptions(), grid_size=16)
         part = AcceptedPart(PartFacts(index=0, attempt=0, seed=0, overlap=0.0), cleaned.mesh)
         self.draft_file(part, None)
-        preview([cleaned.mesh], [(255, 255, 255, 255)])

@@ -8,10 +8,9 @@ import asyncio
 from collections.abc import Sequence
 
 from apg_core.geometry.extent import Extent
-from apg_core.geometry.isosurface import lack_of
-from apg_core.geometry.surface import Surface, zero_surface
+from apg_core.geometry.isosurface import extract_surface, lack_of
+from apg_core.geometry.values import Surface, zero_surface
 from apg_core.pipeline.device_thread import DeviceThread
-from apg_core.pipeline.meshing import MeshWorker
 from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import DecodeOptions
@@ -30,7 +29,6 @@ class ShapeCodecReplica(Replica):
 
         networks = loader(models)
         self._codec = ShapeCodec(networks.vae())
-        self._meshes = MeshWorker(networks.preset.surface)
         self._on_thread = DeviceThread("codec")
         latent = self._on_thread.wait_for(self._codec.encode, zero_surface(networks.preset.surface))
         self._on_thread.wait_for(self._codec.decode, latent, DecodeOptions(grid_size=_WARM_UP_GRID))
@@ -50,7 +48,7 @@ class ShapeCodecReplica(Replica):
     async def decode(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
         """The mesh of a latent."""
         band = await self._on_thread(self._codec.decode, latent, options, within)
-        return await asyncio.to_thread(self._meshes.extract, band, options)
+        return await asyncio.to_thread(extract_surface, band, backend=options.isosurface_backend)
 
     async def agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> list[float]:
         """How alike each latent's shape is to those of the others."""

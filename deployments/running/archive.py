@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterable
 
 from apg_core.pipeline.earlier import LATENTS_FILE
-from apg_core.pipeline.finishing import OutputFile
+from apg_core.pipeline.ending import OutputFile
 
 ARCHIVE = "all.zip"
 _NO_DATE = (1980, 1, 1, 0, 0, 0)  # so that the same files give the same archive

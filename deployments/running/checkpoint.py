@@ -6,8 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from apg_core.pipeline.earlier import Earlier
 from apg_core.pipeline.edit import Plan, plan_edit
-from apg_core.pipeline.ending import Resume
-from apg_core.pipeline.finishing import OutputFile
+from apg_core.pipeline.ending import OutputFile, Resume
 from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.edit import read_edit
 from apg_core.protocol.manifest import AcceptedPart, FailedRegion, PartFacts

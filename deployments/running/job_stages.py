@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
-from apg_core.pipeline.ending import Ending
-from apg_core.pipeline.finishing import OutputFile
+from apg_core.pipeline.ending import Ending, OutputFile
 from apg_core.pipeline.stages import EditStages
 from apg_core.protocol.manifest import AcceptedPart, Provenance
 from apg_core.protocol.options import GenerationOptions

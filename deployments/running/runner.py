@@ -13,8 +13,7 @@ from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.earlier import check_weights
 from apg_core.pipeline.edit_brief import EditBrief
 from apg_core.pipeline.editing import carry_out
-from apg_core.pipeline.ending import Ending
-from apg_core.pipeline.finishing import OutputFile
+from apg_core.pipeline.ending import Ending, OutputFile
 from apg_core.pipeline.generate import generate
 from apg_core.presets import Preset
 from apg_core.protocol.manifest import ParentEntry, Provenance

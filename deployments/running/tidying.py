@@ -4,7 +4,7 @@ import logging
 import time
 
 from apg_core.errors import OutputError
-from apg_core.pipeline.finishing import OutputFile
+from apg_core.pipeline.ending import OutputFile
 from deployments.errors import ExpiredError, StoreError
 from deployments.running.archive import ARCHIVE, archive_of
 from deployments.stores.jobs.records import JobRecord

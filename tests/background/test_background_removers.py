@@ -9,8 +9,10 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor, nn
 
-from apg_core.background import PlainBackgroundRemover, Removed, has_own_alpha
+from apg_core.background.alpha import has_own_alpha
 from apg_core.background.neural import NeuralBackgroundRemover
+from apg_core.background.plain import PlainBackgroundRemover
+from apg_core.background.remover import Removed
 
 EDGE = 256
 Y, X = np.mgrid[:EDGE, :EDGE] / EDGE

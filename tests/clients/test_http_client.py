@@ -11,11 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from apg_core.inputs import InputLimits, read_image
+from apg_core.inputs import read_image
 from apg_core.protocol.job import Event, ProblemError
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.mask import MaskOptions, MaskSuggestion
 from apg_core.protocol.options import GenerationOptions
-from apg_core.sandbox.suggestion import suggest_mask, suggestion_png
+from apg_core.sandbox.mask_png import suggestion_png
+from apg_core.sandbox.suggestion import suggest_mask
 from clients import AsyncAutoPartGenClient, AutoPartGenClient, ServiceUnreachableError
 from clients.errors import WaitTimeoutError
 from clients.http.retries import Retries

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from apg_core.errors import InputError, MeshError, OptionError, PromptError
-from apg_core.inputs import InputLimits, read_mesh
+from apg_core.inputs import read_mesh
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.options import GenerationOptions
 from cluster.items import Item, find_items
 from cluster.results import Outcome, write_outcomes

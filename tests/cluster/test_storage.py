@@ -7,7 +7,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from apg_core.errors import LimitError, OutputError, PromptError
-from apg_core.inputs import InputLimits
+from apg_core.protocol.limits import InputLimits
 from cluster.storage import Place, open_folder
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from apg_core.errors import MeshError
-from apg_core.inputs import InputLimits
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.options import GenerationOptions
 from cluster.batch import Sorted, made_meanwhile
 from cluster.items import Item

@@ -3,7 +3,7 @@
 import io
 import zipfile
 
-from apg_core.pipeline.finishing import OutputFile
+from apg_core.pipeline.ending import OutputFile
 from deployments.running.archive import ARCHIVE, archive_of
 
 FILES = [OutputFile("mesh_000.glb", b"glTF" * 1000), OutputFile("manifest.json", b"{}")]

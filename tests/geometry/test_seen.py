@@ -5,10 +5,11 @@ import pytest
 
 from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.parts.fitting import Fitting, fit_parts
-from apg_core.geometry.parts.seen import RegionPicture, pixels_seen
+from apg_core.geometry.parts.seen import pixels_seen
 from apg_core.geometry.parts.solids import solid_of
 from apg_core.geometry.rays import ray_scene
 from apg_core.geometry.solid import enclosed
+from apg_core.geometry.values import RegionPicture
 from apg_core.geometry.view import View
 from apg_core.protocol.mesh import TriangleMesh
 from tests.support.objects import ball, block, union

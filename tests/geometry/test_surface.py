@@ -3,7 +3,8 @@ import pytest
 from reference import farthest_points as slow_farthest_points
 from support.objects import ball, block
 
-from apg_core.geometry.surface import SurfaceSampling, sample_surface, zero_surface
+from apg_core.geometry.surface import sample_surface
+from apg_core.geometry.values import SurfaceSampling, zero_surface
 from apg_core.protocol.mesh import TriangleMesh
 
 SMALL = SurfaceSampling(presamples=20_000, candidates=4096, points=2048, latents=128)

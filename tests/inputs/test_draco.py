@@ -5,7 +5,8 @@ import pytest
 import trimesh
 
 from apg_core.errors import ApgError, LimitError, MeshError
-from apg_core.inputs import InputLimits, read_mesh
+from apg_core.inputs import read_mesh
+from apg_core.protocol.limits import InputLimits
 from tests.inputs.test_read_mesh import glb, triangle_document, triangle_soup
 
 DracoPy = pytest.importorskip("DracoPy", reason="the environment lacks DracoPy")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from apg_core.errors import ApgError, LimitError, MeshError
-from apg_core.inputs import InputLimits, read_mesh
+from apg_core.inputs import read_mesh
 from apg_core.inputs.beside import Folder, packed
 from apg_core.inputs.prompt import input_entries, read_prompt
+from apg_core.protocol.limits import InputLimits
 from tests.inputs.test_read_mesh import triangle_document, triangle_glb, triangle_gltf
 
 BUFFER = triangle_document()[1]

@@ -23,9 +23,9 @@ from support.textured import (
 
 from apg_core.geometry.files.glb import glb
 from apg_core.geometry.files.model import FilePart
-from apg_core.inputs import InputLimits
 from apg_core.inputs.mesh import read_mesh
 from apg_core.protocol.appearance import Appearance, Material
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.packing import pack_mesh, unpack_mesh
 

@@ -8,8 +8,9 @@ import pytest
 import trimesh
 
 from apg_core.errors import ApgError, LimitError, MeshError
-from apg_core.inputs import InputLimits, read_mesh
+from apg_core.inputs import read_mesh
 from apg_core.meshopt.codec import encode_indices, encode_triangles, encode_vertices, exponential, reordered
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.packing import unpack_prompt
 from apg_core.sandbox.decoder import Decoder

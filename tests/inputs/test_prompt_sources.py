@@ -9,8 +9,8 @@ import trimesh
 from PIL import Image
 
 from apg_core.errors import LimitError, MeshError, PromptError
-from apg_core.inputs import InputLimits
 from apg_core.inputs.prompt import input_entries, read_prompt
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.mesh import TriangleMesh
 
 LIMITS = InputLimits()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from apg_core.errors import ApgError, LimitError, MeshError
-from apg_core.inputs import InputLimits, read_mesh, read_parts
+from apg_core.inputs import read_mesh, read_parts
+from apg_core.protocol.limits import InputLimits
 
 CORE = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
 PRODUCTION = "http://schemas.microsoft.com/3dmanufacturing/production/2015/06"

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from apg_core.errors import ImageError, LimitError, MaskError
-from apg_core.inputs import InputLimits, read_image, read_mask
+from apg_core.inputs import read_image, read_mask
 from apg_core.inputs.image import check_image
+from apg_core.protocol.limits import InputLimits
 
 PICTURE = (np.arange(24 * 16 * 4) * 7 % 251).astype(np.uint8).reshape(24, 16, 4)
 LABELS = np.repeat(np.repeat(np.array([[0, 1], [2, 250]], np.uint8), 8, axis=0), 8, axis=1)

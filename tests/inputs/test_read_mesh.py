@@ -14,7 +14,8 @@ import trimesh
 from PIL import Image
 
 from apg_core.errors import ApgError, LimitError, MeshError
-from apg_core.inputs import InputLimits, read_image, read_mask, read_mesh, read_parts
+from apg_core.inputs import read_image, read_mask, read_mesh, read_parts
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.mesh import TriangleMesh
 
 SPHERE = trimesh.creation.icosphere(subdivisions=1, radius=0.5)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pytest
 
-from apg_core.inputs import InputLimits
 from apg_core.inputs.prompt import read_prompt
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.ending import Ending
@@ -17,6 +16,7 @@ from apg_core.pipeline.local_stages import LocalStages, Pipeline, run_at_once
 from apg_core.pipeline.shared_sampling import SharedSampler
 from apg_core.pipeline.stages import LatentRequest, OnStep
 from apg_core.protocol.arrays import LatentArray
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.options import GenerationOptions
 from tests.pipeline.recorded import MODES
 from tests.pipeline.test_same_meshes import Listener

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from apg_core.inputs import InputLimits
 from apg_core.inputs.prompt import read_prompt
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.ending import Ending, Resume
@@ -16,6 +15,7 @@ from apg_core.pipeline.generate import generate
 from apg_core.pipeline.local_stages import run_at_once
 from apg_core.pipeline.stages import OnStep
 from apg_core.protocol.arrays import LatentArray, RgbImage
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.manifest import AcceptedPart, FailedRegion
 from apg_core.protocol.options import GenerationOptions
 from apg_core.protocol.prompt import Prompt

@@ -13,7 +13,7 @@ import yaml
 
 from apg_core.diffusion.schedule import Schedule, SolverName
 from apg_core.errors import PresetError
-from apg_core.geometry.surface import SurfaceSampling
+from apg_core.geometry.values import SurfaceSampling
 from apg_core.models.image_encoder import ImageEncoder
 from apg_core.models.part_dit import PartDit
 from apg_core.models.shape_vae import ShapeVae

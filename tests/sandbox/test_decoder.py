@@ -13,7 +13,8 @@ import pytest
 import trimesh
 
 from apg_core.errors import InputError, LimitError, MaskError
-from apg_core.inputs import InputLimits, read_image
+from apg_core.inputs import read_image
+from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.packing import unpack_prompt
 from apg_core.sandbox.decoder import Decoder
 from apg_core.sandbox.messages import DecodeRequest

@@ -11,7 +11,8 @@ from apg_core.geometry.picture.regions import hierarchy_of
 from apg_core.inputs import read_mask
 from apg_core.protocol.arrays import Image, Labels
 from apg_core.protocol.mask import MaskOptions
-from apg_core.sandbox.suggestion import labels_of, mask_png, suggest_mask
+from apg_core.sandbox.mask_png import labels_of, mask_png
+from apg_core.sandbox.suggestion import suggest_mask
 
 PLACES = [(60, 70), (200, 90), (130, 250), (60, 330), (230, 330)]
 COLOURS = [(200, 30, 30), (30, 160, 40), (40, 60, 200), (20, 20, 20), (230, 180, 20)]

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from apg_core.pipeline.ending import Ending
-from apg_core.pipeline.finishing import OutputFile, draft_file, finish, output_files, preview_file
+from apg_core.pipeline.ending import Ending, OutputFile
+from apg_core.pipeline.finishing import draft_file, finish, output_files, preview_file
 from apg_core.pipeline.local_stages import LocalStages
 from apg_core.protocol.manifest import AcceptedPart, Provenance
 from apg_core.protocol.options import GenerationOptions

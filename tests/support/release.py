@@ -89,7 +89,7 @@ def original_layout(encoder: ImageEncoder) -> dict[str, torch.Tensor]:
     state: dict[str, torch.Tensor] = {}
     stacked: dict[str, dict[str, torch.Tensor]] = {}
     for key, tensor in encoder.state_dict().items():
-        name = checkpoints._newer_name(key.removeprefix("backbone."))
+        name = key.removeprefix("backbone.")
         if name in new_to_old:
             state[new_to_old[name]] = tensor
             continue

@@ -1,7 +1,7 @@
 """Cleanup of parts: floaters, smoothing, and pieces that touch nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import trimesh
@@ -11,20 +11,13 @@ from scipy.sparse.csgraph import connected_components
 
 from apg_core.geometry.parts.contact import reached
 from apg_core.geometry.parts.simplification import simplify
+from apg_core.geometry.values import Cleaned
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions
 
 TOUCHING = 0.001  # length; pieces this near to each other are connected
 # Taubin's two passes: one that shrinks, one that grows a little more, so that the volume stays.
 SHRINK, GROW = 0.5, 0.53
-
-
-@dataclass(frozen=True, eq=False)
-class Cleaned:
-    """A part after cleanup, and what was done to it in words."""
-
-    mesh: TriangleMesh
-    notes: tuple[str, ...]
 
 
 def clean_part(mesh: TriangleMesh, options: CleanupOptions) -> Cleaned:

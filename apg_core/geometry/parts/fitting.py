@@ -11,9 +11,9 @@ from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.parts.cells import Fields, Lattice, Owners, part_field
 from apg_core.geometry.parts.claims import Agreement
 from apg_core.geometry.parts.cutting import cut_along
-from apg_core.geometry.parts.partition import Partition, measured, written
+from apg_core.geometry.parts.partition import measured, written
 from apg_core.geometry.parts.pieces import MOST_PIECES, PlaneTree
-from apg_core.geometry.parts.seen import RegionPicture, pixels_seen
+from apg_core.geometry.parts.seen import pixels_seen
 from apg_core.geometry.parts.sharing import (
     MOST_COMPARED,
     Pieces,
@@ -24,6 +24,7 @@ from apg_core.geometry.parts.sharing import (
     whole_pieces_each,
 )
 from apg_core.geometry.parts.solids import GivenSolid, given_solid, mesh_of
+from apg_core.geometry.values import Partition, RegionPicture
 from apg_core.protocol.mesh import TriangleMesh
 
 SURE = 0.75

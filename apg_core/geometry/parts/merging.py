@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from manifold3d import Manifold
 
-from apg_core.geometry.parts.cleanup import Cleaned
 from apg_core.geometry.parts.partition import written
 from apg_core.geometry.parts.solids import GivenSolid, united_parts
+from apg_core.geometry.values import Cleaned
 from apg_core.protocol.mesh import TriangleMesh
 
 

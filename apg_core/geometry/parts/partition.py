@@ -1,7 +1,7 @@
 """How well parts tile the solid that they were cut from, measured on the meshes as they are written."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -11,28 +11,8 @@ from scipy.sparse.csgraph import connected_components
 
 from apg_core.geometry.parts.cleanup import face_components, keep_faces
 from apg_core.geometry.parts.solids import ROUNDING, SPECK, GivenSolid, signed_volume, unaligned, volumes_beneath
+from apg_core.geometry.values import Partition
 from apg_core.protocol.mesh import TriangleMesh
-
-
-@dataclass(frozen=True)
-class Partition:
-    """Volumes as shares: of the solid for the whole, of the part for what it shares with others."""
-
-    exact: bool
-    """Whether the outer surface is the given one, and no copy."""
-    unclaimed: float
-    """Share of the solid that is in no part."""
-    doubly_claimed: float
-    """Share of the solid that is in more than one part."""
-    shares: tuple[float, ...] = ()
-    """Of each part, its share of the solid."""
-    shared: tuple[float, ...] = ()
-    """Of each part, the share of it that is in others, too."""
-
-    @classmethod
-    def nothing(cls) -> "Partition":
-        """Of no solid at all."""
-        return cls(exact=False, unclaimed=0.0, doubly_claimed=0.0)
 
 
 def written(solid: GivenSolid, body: Manifold) -> TriangleMesh:

@@ -1,31 +1,20 @@
 """A partition of which some parts are taken apart again: their region is divided anew, and nothing else moves."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from manifold3d import Manifold, OpType
 
 from apg_core.geometry.parts.fitting import Fitted, Fitting, cut_solid
-from apg_core.geometry.parts.partition import Partition, measured
+from apg_core.geometry.parts.partition import measured
 from apg_core.geometry.parts.solids import GivenSolid, given_solid, mesh_of, solid_of, united_parts
+from apg_core.geometry.values import Partition, Reopened
 from apg_core.protocol.mesh import TriangleMesh
 
 REACHES = 0.15
 """A further part with this share of itself in another takes it from there; where none has so much, from one only."""
 FREE = 1e-4
 """Share of the given mesh from which on what no part has is a place for further parts."""
-
-
-@dataclass(frozen=True, eq=False)
-class Reopened:
-    """Parts of a given mesh, as they were cut from it: those whose region may be divided anew, and those that stay.
-
-    Where there is no region, further parts take theirs from those that they reach into.
-    """
-
-    given: TriangleMesh
-    region: Sequence[TriangleMesh]
-    kept: Sequence[TriangleMesh]
 
 
 def fit_reopened(parts: Sequence[TriangleMesh], reopened: Reopened, fitting: Fitting) -> Fitted:

@@ -1,29 +1,19 @@
 """Which mask region each piece of a solid shows in the picture that the mask belongs to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from manifold3d import Manifold
 
 from apg_core.geometry.parts.solids import mesh_of
 from apg_core.geometry.rays import ray_scene
+from apg_core.geometry.values import RegionPicture
 from apg_core.geometry.view import box_of, find_view
 from apg_core.protocol.mesh import TriangleMesh
 
 ALIKE = 0.75
 """Likeness of the outlines of solid and picture (`find_view`) below which the picture shows something else."""
-
-
-@dataclass(frozen=True, eq=False)
-class RegionPicture:
-    """A picture of the object whose parts' regions are known."""
-
-    shown: Bool[np.ndarray, "H W"]
-    """Where the object is."""
-    part: Int[np.ndarray, "H W"]
-    """Which sampled part each pixel shows, -1 where nothing says so."""
 
 
 def pixels_seen(pieces: Sequence[Manifold], picture: RegionPicture, *, parts: int) -> Float[np.ndarray, "K S"] | None:

@@ -1,14 +1,14 @@
 """Regions of a picture by colour and edges: superpixels, and the order in which they merge."""
 
 import heapq
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, UInt8
 from skimage.color import rgb2lab
 from skimage.measure import label as connected
 from skimage.segmentation import felzenszwalb
 
+from apg_core.geometry.picture.hierarchy import Hierarchy
 from apg_core.protocol.arrays import Labels
 
 MOST_SUPERPIXELS = 600
@@ -20,38 +20,8 @@ EDGE_SHARE = 0.5
 """Share of the contrast along the common border in what two regions differ by; the rest is of their mean colours."""
 LIGHTNESS = 0.4
 """Weight of a difference in lightness beside one in hue: shading is no border."""
-MOST_OUTSTANDING = 24
-"""Most regions that are said to stand out."""
 APART = 2.0
 """How much more two regions differ that have no common border."""
-NOTHING = 1e-3
-"""What regions differ by that nobody can tell apart."""
-
-
-@dataclass(frozen=True, eq=False)
-class Hierarchy:
-    """Superpixels 1 to n of a picture, 0 outside of the object, and what each merges into, which is smaller.
-
-    Regions 1 to R are what is left when each label above R becomes its parent, as often as it is above R.
-    """
-
-    labels: Labels
-    parents: Int[np.ndarray, " n"]
-    costs: Float[np.ndarray, " n"]
-
-    def at(self, regions: int) -> Labels:
-        """The labels of this many regions; of fewer where there are no more superpixels."""
-        becomes = np.arange(len(self.parents))
-        for one in range(min(regions, len(self.parents)) + 1, len(self.parents)):
-            becomes[one] = becomes[self.parents[one]]
-        return becomes[self.labels].astype(np.int32)
-
-    @property
-    def outstanding(self) -> int:
-        """How many regions stand out: before the largest relative fall of what one more is worth."""
-        worth = np.append(self.costs[2:], NOTHING)[: MOST_OUTSTANDING + 1]
-        falls = np.maximum(worth[:-1], NOTHING) / np.maximum(worth[1:], NOTHING)
-        return 1 if len(falls) == 0 or falls.max() <= 1 else int(falls.argmax()) + 2
 
 
 def hierarchy_of(picture: UInt8[np.ndarray, "H W 3"], object_: Bool[np.ndarray, "H W"]) -> Hierarchy:

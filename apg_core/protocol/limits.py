@@ -1,11 +1,10 @@
-"""How large an input may be, and how its bytes are fetched within that."""
+"""How large an input may be."""
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from apg_core.errors import InputError, LimitError
+from apg_core.errors import LimitError
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -47,24 +46,3 @@ def check_limit(what: str, value: int, limit: int, *, field: str) -> None:
     """
     if value > limit:
         raise LimitError(f"{what}: {value:,}, and the limit is {limit:,}; make it smaller", field=field)
-
-
-def read_bytes(source: Path | bytes, limits: InputLimits, *, field: str, refusal: type[InputError]) -> bytes:
-    """The whole content of a file, or the bytes themselves, once the size is known to be allowed.
-
-    Raises:
-        LimitError: larger than `upload_bytes`.
-        InputError: of type `refusal`; empty, or a path that cannot be read.
-    """
-    if isinstance(source, Path):
-        try:
-            check_limit(f"bytes of the {field} file", source.stat().st_size, limits.upload_bytes, field=field)
-            data = source.read_bytes()
-        except OSError as error:
-            raise refusal(f"cannot read {source}: {error.strerror or error}", field=field) from error
-    else:
-        data = source
-    check_limit(f"bytes of the {field} file", len(data), limits.upload_bytes, field=field)
-    if not data:
-        raise refusal(f"the {field} file is empty (0 bytes); send the file's content", field=field)
-    return data
