@@ -24,19 +24,22 @@ _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_TH
 class Decoder:
     """A few processes that decode, shared fairly by those who ask; one that dies or hangs is replaced.
 
-    Use as an async context; the processes start then, so that the first request need not wait for imports.
+    Use as an async context; one starts then, so that the first request need not wait for imports, the others when
+    there are requests for them.
     """
 
     def __init__(self, *, processes: int, memory_bytes: int) -> None:
         self._processes = processes
         self._memory_bytes = memory_bytes
-        self._idle: asyncio.Queue[asyncio.subprocess.Process | None] = asyncio.Queue()
+        self._idle: asyncio.LifoQueue[asyncio.subprocess.Process | None] = asyncio.LifoQueue()
+        """Last in, first out: one that runs before one that would have to be started."""
         self._started: set[asyncio.subprocess.Process] = set()
         self._turns = Turns(processes)
 
     async def __aenter__(self) -> Self:
-        for process in await asyncio.gather(*(self._start() for _ in range(self._processes))):
-            self._idle.put_nowait(process)
+        for _ in range(1, self._processes):
+            self._idle.put_nowait(None)
+        self._idle.put_nowait(await self._start())
         return self
 
     async def __aexit__(

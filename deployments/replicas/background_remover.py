@@ -9,8 +9,7 @@ from apg_core.pipeline.stages import PreparedImages
 from apg_core.presets import load_preset
 from apg_core.presets.weights import removes_plainly
 from apg_core.protocol.arrays import Image, Labels
-from deployments.logs import join_serve_logs
-from deployments.replicas.loopback import listen_where_ray_does
+from deployments.replicas.process import set_up_process
 from deployments.replicas.replica import Replica
 from deployments.settings import ModelSettings
 
@@ -21,8 +20,7 @@ class BackgroundRemoverReplica(Replica):
     def __init__(self, models: ModelSettings) -> None:
         from apg_core.pipeline.image_preparer import ImagePreparer  # Pillow, which callers of this class need not load
 
-        join_serve_logs()
-        listen_where_ray_does()
+        set_up_process()
         size = load_preset(models.preset).image_encoder.input_image_size
         self._preparer = ImagePreparer(_remover(models), size=size)
         warm_up = np.full((64, 64, 3), 255, np.uint8)

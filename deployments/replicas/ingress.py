@@ -18,10 +18,9 @@ from deployments.errors import NotReadyError, OpenServiceError
 from deployments.http.api import build_api
 from deployments.http.auth import Keys
 from deployments.http.service import Service
-from deployments.logs import join_serve_logs
 from deployments.replicas.handle_desk import HandleDesk
 from deployments.replicas.handles import Handle
-from deployments.replicas.loopback import listen_where_ray_does
+from deployments.replicas.process import set_up_process
 from deployments.replicas.replica import Replica
 from deployments.replicas.shape_codec import ShapeCodecReplica
 from deployments.settings import AccessSettings, AppArgs
@@ -39,8 +38,7 @@ class IngressReplica(HandleDesk):
     def __init__(
         self, args: AppArgs, *, waits_for: Sequence[Handle[Replica]], codec: Handle[ShapeCodecReplica]
     ) -> None:
-        join_serve_logs()
-        listen_where_ray_does()
+        set_up_process()
         check_bound_address(_bound_host(), args.access)
         stores = open_stores(args.stores)
         preset = load_preset(args.models.preset)

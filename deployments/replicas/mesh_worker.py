@@ -14,8 +14,7 @@ from apg_core.protocol.manifest import AcceptedPart, PartFacts, Provenance
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, GenerationOptions, MeshOptions
 from apg_core.protocol.prompt import Prompt
-from deployments.logs import join_serve_logs
-from deployments.replicas.loopback import listen_where_ray_does
+from deployments.replicas.process import give_memory_back, set_up_process
 from deployments.replicas.replica import Replica
 from deployments.running.archive import archive_of
 from deployments.settings import ModelSettings
@@ -28,8 +27,7 @@ class MeshWorkerReplica(Replica):
         # trimesh and much else, which callers of this class need not load
         from apg_core.pipeline import finishing, meshing
 
-        join_serve_logs()
-        listen_where_ray_does()
+        set_up_process()
         self._finishing = finishing
         self._meshes = meshing.MeshWorker(load_preset(models.preset).surface)
         self._warm_up()
@@ -81,12 +79,16 @@ class MeshWorkerReplica(Replica):
             finished, prompt=prompt, options=options, provenance=provenance, with_preview=False
         )
         kept = list(files)
-        return [*kept, archive_of(kept)]
+        packed = [*kept, archive_of(kept)]
+        give_memory_back()
+        return packed
 
     def preview(self, ending: Ending, prompt: Prompt, options: GenerationOptions) -> OutputFile | None:
         """The picture of a finished generation."""
         finished = self._finishing.finish(ending, options)
-        return self._finishing.preview_file(finished, prompt=prompt, options=options)
+        drawn = self._finishing.preview_file(finished, prompt=prompt, options=options)
+        give_memory_back()
+        return drawn
 
     def _warm_up(self) -> None:
         corners = np.eye(4, 3, dtype=np.float32)

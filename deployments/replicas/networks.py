@@ -7,8 +7,7 @@ import torch
 from apg_core.pipeline.loading import ModelLoader, pick_device
 from apg_core.pipeline.memory import memory
 from apg_core.presets import Preset, load_preset
-from deployments.logs import join_serve_logs
-from deployments.replicas.loopback import listen_where_ray_does
+from deployments.replicas.process import set_up_process
 from deployments.settings import ModelSettings
 
 CPU_ROWS = 48
@@ -25,8 +24,7 @@ def sampler_rows(settings: ModelSettings, preset: Preset) -> int:
 
 def loader(settings: ModelSettings) -> ModelLoader:
     """A loader of the settings' preset on their device; sets up this process's logs and threads."""
-    join_serve_logs()
-    listen_where_ray_does()
+    set_up_process()
     torch.set_num_threads(settings.threads or max((os.cpu_count() or 1) - 1, 1))
     return ModelLoader(
         load_preset(settings.preset),

@@ -5,9 +5,9 @@ from functools import partial
 
 from apg_core.presets import load_preset
 from apg_core.presets.weights import provenance_of
-from deployments.logs import enter_job, join_serve_logs
+from deployments.logs import enter_job
 from deployments.replicas.handle_stages import HandleStages, StageHandles
-from deployments.replicas.loopback import listen_where_ray_does
+from deployments.replicas.process import set_up_process
 from deployments.replicas.replica import Replica
 from deployments.running.runner import JobRunner
 from deployments.running.worker import JobWorker
@@ -22,8 +22,7 @@ class OrchestratorReplica(Replica):
 
     def __init__(self, args: AppArgs, *, stages: StageHandles, is_first: bool) -> None:
         """Where it is not the first application's, it runs the jobs of its own preset alone."""
-        join_serve_logs()
-        listen_where_ray_does()
+        set_up_process()
         self._stores = open_stores(args.stores)
         preset = load_preset(args.models.preset)
         others = frozenset(load_preset(name).name for name in args.more_presets) if is_first else None

@@ -7,6 +7,7 @@ sending it would add a hop (`benchmarks.hop`), and it is on this device already 
 import asyncio
 from collections.abc import Sequence
 
+from apg_core.geometry.band.lattice import NarrowBand
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.isosurface import extract_surface, lack_of
 from apg_core.geometry.values import Surface, zero_surface
@@ -14,6 +15,7 @@ from apg_core.pipeline.device_thread import DeviceThread
 from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import DecodeOptions
+from deployments.replicas.process import give_memory_back
 from deployments.replicas.replica import Replica
 from deployments.settings import ModelSettings
 
@@ -48,8 +50,14 @@ class ShapeCodecReplica(Replica):
     async def decode(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
         """The mesh of a latent."""
         band = await self._on_thread(self._codec.decode, latent, options, within)
-        return await asyncio.to_thread(extract_surface, band, backend=options.isosurface_backend)
+        return await asyncio.to_thread(_extracted, band, options)
 
     async def agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> list[float]:
         """How alike each latent's shape is to those of the others."""
         return await self._on_thread(self._codec.agreement, latents, within)
+
+
+def _extracted(band: NarrowBand, options: DecodeOptions) -> TriangleMesh:
+    mesh = extract_surface(band, backend=options.isosurface_backend)
+    give_memory_back()  # of the fields between the networks' points, far more than is kept
+    return mesh

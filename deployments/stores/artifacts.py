@@ -32,6 +32,7 @@ MEDIA_TYPES = {
     ".zip": "application/zip",
 }
 _TEMPORARY = ".writing"
+_PROBE_BYTES = 4096
 
 
 class ArtifactStore:
@@ -133,11 +134,21 @@ class ArtifactStore:
         return max((one.mtime.timestamp() for one in found if one.mtime is not None), default=0.0)
 
     def ping(self) -> None:
-        """Raise `StoreError` unless the store answers."""
+        """Raise `StoreError` unless the store answers, and a folder has room for a file."""
         try:
             self._files.get_file_info(FileSelector("", recursive=False, allow_not_found=False))
         except OSError as error:
             raise StoreError("the artifact store cannot be reached") from error
+        if isinstance(self._files.base_fs, LocalFileSystem):
+            probe = f"{uuid4().hex}{_TEMPORARY}"
+            try:
+                with self._files.open_output_stream(probe) as stream:
+                    stream.write(bytes(_PROBE_BYTES))
+            except OSError as error:
+                raise StoreError("the artifact store cannot be written to; is its disk full?") from error
+            finally:
+                with contextlib.suppress(OSError):
+                    self._files.delete_file(probe)
 
     def _write(self, key: str, content: bytes) -> None:
         if not isinstance(self._files.base_fs, LocalFileSystem):

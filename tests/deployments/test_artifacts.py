@@ -93,6 +93,19 @@ def test_a_full_disk_is_an_output_error(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's always full device")
+def test_a_store_on_a_full_disk_is_not_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ArtifactStore(str(tmp_path / "artifacts"))
+    name = uuid.UUID(int=0)
+    monkeypatch.setattr("deployments.stores.artifacts.uuid4", lambda: name)
+    (tmp_path / "artifacts" / f"{name.hex}.writing").symlink_to("/dev/full")
+    with pytest.raises(StoreError, match="is its disk full"):
+        store.ping()
+    assert list((tmp_path / "artifacts").iterdir()) == []
+    store.ping()
+    assert list((tmp_path / "artifacts").iterdir()) == []
+
+
 def test_an_address_that_cannot_be_opened_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for address in (str(tmp_path / "file" / "folder"), "nosuchscheme://bucket"):
