@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from manifold3d import Manifold, OpType
 
+from apg_core.geometry.parts.claims import Claims
 from apg_core.geometry.parts.grouping import groups_of, share_out, without_crumbs
 from apg_core.geometry.parts.pieces import convex_pieces
 from apg_core.geometry.parts.relations import relations_of
@@ -63,6 +64,12 @@ def table_pieces() -> list[Manifold]:
     return convex_pieces(Manifold.batch_boolean([solid for solid in solids if solid is not None], OpType.Add))
 
 
+def claims(inside: np.ndarray) -> Claims:
+    """These shares of each piece lie in the parts, and the rest is nobody's."""
+    nobody = 1 - inside.sum(axis=1, keepdims=True)
+    return Claims(inside, np.concatenate([inside, nobody], axis=1))
+
+
 def test_the_shipped_networks_say_the_same_of_mirrored_pairs_and_are_finite() -> None:
     odds = log_odds(relations_of(table_pieces()))
     assert np.isfinite(odds).all()
@@ -72,7 +79,7 @@ def test_the_shipped_networks_say_the_same_of_mirrored_pairs_and_are_finite() ->
 
 def test_a_fused_table_comes_apart_into_its_top_and_legs() -> None:
     pieces = table_pieces()
-    owner = share_out(pieces, np.zeros((len(pieces), 1)), further=8)
+    owner = share_out(pieces, claims(np.zeros((len(pieces), 1))), agreement=0.0, further=8)
     volumes = np.array([piece.volume() for piece in pieces])
     found = sorted(volumes[owner == part].sum() for part in np.unique(owner))
     assert found == pytest.approx([0.1 * 0.1 * 0.8] * 4 + [2 * 0.1 * 1.2], rel=0.1)
@@ -80,19 +87,32 @@ def test_a_fused_table_comes_apart_into_its_top_and_legs() -> None:
 
 def test_a_sampled_part_names_the_group_it_has_most_of_and_the_others_follow_by_size() -> None:
     pieces = table_pieces()
-    free = share_out(pieces, np.zeros((len(pieces), 2)), further=8)
+    free = share_out(pieces, claims(np.zeros((len(pieces), 2))), agreement=0.0, further=8)
     assert 0 not in free
     assert sorted(set(free.tolist())) == list(range(2, 2 + len(set(free.tolist()))))
     volumes = np.array([piece.volume() for piece in pieces])
     sizes = [volumes[free == part].sum() for part in sorted(set(free.tolist()))]
     assert (np.diff(sizes) < 1e-9).all()
     inside = np.stack([free == 3, np.zeros(len(pieces))], axis=1).astype(float)
-    named = share_out(pieces, inside, further=8)
+    named = share_out(pieces, claims(inside), agreement=0.0, further=8)
     np.testing.assert_array_equal(named == 0, free == 3)
     assert 1 not in named
 
 
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_sampled_parts_that_agree_with_the_whole_are_heard_and_others_are_not(first: int) -> None:
+    row = [Manifold.cube((1, 1, 1), True).translate((x, 0, 0)).scale((0.25,) * 3) for x in range(4)]
+    split = (np.arange(4) < first).astype(float)
+    halves = claims(np.stack([split, 1 - split], axis=1))
+    unheard = share_out(row, halves, agreement=0.0, further=8)
+    assert len(set(unheard.tolist())) == len(
+        set(share_out(row, claims(np.zeros((4, 2))), agreement=0, further=8).tolist())
+    )
+    heard = share_out(row, halves, agreement=1.0, further=8)
+    np.testing.assert_array_equal(heard, 1 - split)
+
+
 def test_further_parts_are_as_few_as_asked() -> None:
     pieces = table_pieces()
-    owner = share_out(pieces, np.zeros((len(pieces), 3)), further=2)
+    owner = share_out(pieces, claims(np.zeros((len(pieces), 3))), agreement=0.0, further=2)
     assert set(owner.tolist()) <= {3, 4}

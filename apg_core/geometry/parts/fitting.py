@@ -27,7 +27,7 @@ from apg_core.geometry.parts.solids import GivenSolid, given_solid, mesh_of
 from apg_core.geometry.values import Partition, RegionPicture
 from apg_core.protocol.mesh import TriangleMesh
 
-SURE = 0.75
+SURE = 0.8
 """Parts that agree with the whole at least so well know their borders better than hollow edges do."""
 
 ELSEWHERE = 0.02
@@ -46,6 +46,10 @@ class Fitting:
     """How many parts may be added for what no sampled part has."""
     regroup: bool = False
     """Whether networks say which pieces are one part, where the sampled parts are far from making up the mesh."""
+
+    def trusts(self, agreement: float) -> bool:
+        """Whether parts that agree with the mesh as well as that (IoU) say themselves where cuts are."""
+        return agreement >= SURE or not self.at_edges
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,18 +98,17 @@ def cut_solid(
 ) -> Cut:
     """This solid, cut into parts as `fit_parts` does."""
     agreement = Agreement.of(parts, mesh_of(solid.body))
-    sure = agreement.iou >= SURE or not fitting.at_edges
     both = zip(parts, agreement.each, strict=True)
     parts = [part if share >= ELSEWHERE else TriangleMesh.empty() for part, share in both]
     tree = PlaneTree(solid.flat or solid.body, most=MOST_PIECES if fitting.at_edges else 0)
     lattice = Lattice.around(solid.body)
     seen = None if picture is None or not fitting.at_edges else pixels_seen(tree.pieces, picture, parts=len(parts))
-    shared = _shared_out(Pieces.of(tree.pieces, parts), fitting, sure=sure, seen=seen)
+    shared = _shared_out(Pieces.of(tree.pieces, parts), fitting, agreement=agreement.iou, seen=seen)
     leaves = _leaves(shared, parts, lattice)
     bodies = cut_along(solid.body, tree.roots, leaves, len(parts) + len(shared.remainder), lattice)
     meshes = tuple(_part(solid, body) for body in bodies)
     # Where hollow edges alone count, sampled parts that stick out of a thin closed mesh say nothing against it.
-    enclosed = 1.0 if solid.exact and not sure else agreement.enclosed
+    enclosed = 1.0 if solid.exact and not fitting.trusts(agreement.iou) else agreement.enclosed
     return Cut(meshes, shared.remainder, enclosed)
 
 
@@ -113,14 +116,15 @@ def _part(solid: GivenSolid, body: Manifold) -> TriangleMesh:
     return TriangleMesh.empty() if body.is_empty() else written(solid, body)
 
 
-def _shared_out(pieces: Pieces, fitting: Fitting, *, sure: bool, seen: Float[np.ndarray, "K S"] | None) -> Shared:
+def _shared_out(pieces: Pieces, fitting: Fitting, *, agreement: float, seen: Float[np.ndarray, "K S"] | None) -> Shared:
     """Who has which piece, by what is known best: a picture, the parts' borders, pieces' shapes, what parts lie in."""
+    sure = fitting.trusts(agreement)
     if seen is not None:
         return as_a_picture_shows(pieces, seen, further=fitting.further, sure=sure)
     if sure or pieces.fewer_than_parts:
         return divided_by_parts(pieces, further=fitting.further, whole_pieces=fitting.at_edges)
     if fitting.regroup and fitting.further and len(pieces.solids) <= MOST_COMPARED:
-        return grouped_by_networks(pieces, further=fitting.further)
+        return grouped_by_networks(pieces, agreement=agreement, further=fitting.further)
     return whole_pieces_each(pieces, further=fitting.further)
 
 

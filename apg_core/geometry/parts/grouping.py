@@ -1,4 +1,4 @@
-"""Which pieces of a solid make up one part: what a trained network says of each two, and the sampled parts."""
+"""Which pieces of a solid make up one part: what trained networks say of each two, and the sampled parts."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,18 @@ import numpy as np
 from jaxtyping import Float, Int
 from manifold3d import Manifold
 from scipy.optimize import linear_sum_assignment
+from scipy.special import expit
 
+from apg_core.geometry.parts.claims import Claims
 from apg_core.geometry.parts.relations import relations_of
 from apg_core.geometry.parts.together import log_odds
 
-APART = 0.45
+APART = 0.4
 """Probability of being of one part, below which two groups stay apart."""
+
+SAMPLED = 4.0
+"""Log odds of two pieces that the same sampled part has, or less so, of two that different ones have, where the sampled
+parts make up the whole exactly; by the square of their agreement with it."""
 
 CRUMB = 1e-4
 """Share of the whole's volume below which what touches something is no part of its own."""
@@ -71,14 +77,16 @@ def without_crumbs(
     return np.unique(group, return_inverse=True)[1]
 
 
-def share_out(pieces: Sequence[Manifold], inside: Float[np.ndarray, "K S"], *, further: int) -> Int[np.ndarray, " K"]:
-    """The part that each piece belongs to, for `inside`, the share of each piece that lies in each of S sampled parts.
+def share_out(pieces: Sequence[Manifold], claims: Claims, *, agreement: float, further: int) -> Int[np.ndarray, " K"]:
+    """The part that each piece belongs to, for what each of S sampled parts has of it.
 
-    Groups of pieces are the parts. A sampled part gives its number to the group that it has most in common with; the
-    other groups, `further` at most, are numbered on from S, the largest first.
+    Groups of pieces are the parts. Networks say of each two pieces how likely they are one part, and so do the sampled
+    parts, the more so the better their `agreement` (IoU) with the whole. A sampled part gives its number to the group
+    that it has most in common with; the other groups, `further` at most, are numbered on from S, the largest first.
     """
-    relations = relations_of(pieces)
-    together = 1 / (1 + np.exp(-log_odds(relations)))
+    relations, inside = relations_of(pieces), claims.inside
+    alike = claims.nearest @ claims.nearest.T
+    together = expit(log_odds(relations) + SAMPLED * agreement**2 * (2 * alike - 1))
     most = min(inside.shape[1] + further, len(pieces))
     while True:
         group = groups_of(together, relations.contact, relations.volumes, most=most)
@@ -99,7 +107,7 @@ def grown_into(pieces: Sequence[Manifold], owner: Int[np.ndarray, " K"]) -> Int[
     if len(known) == 0:
         return np.maximum(owner, -1)
     relations = relations_of(pieces)
-    together = 1 / (1 + np.exp(-log_odds(relations)))
+    together = expit(log_odds(relations))
     while (owner < -1).any():
         waiting = np.flatnonzero(owner < -1)
         member = (owner[:, None] == known).astype(float) * relations.volumes[:, None]

@@ -116,10 +116,10 @@ def _settled(pieces: Pieces, contenders: Sequence[Sequence[int]], further: int) 
     return Shared(owners, tuple(remainder))
 
 
-def grouped_by_networks(pieces: Pieces, *, further: int) -> Shared:
-    """The pieces' own shapes say which are one part; the sampled parts only give their names to groups."""
+def grouped_by_networks(pieces: Pieces, *, agreement: float, further: int) -> Shared:
+    """Networks say by the pieces' own shapes which are one part, and the sampled parts as far as they agree."""
     inside = pieces.claims.inside
-    owner = share_out(pieces.solids, inside, further=further)
+    owner = share_out(pieces.solids, pieces.claims, agreement=agreement, further=further)
     claimed = inside.max(axis=1) >= CLAIMED
     added = range(pieces.parts, int(owner.max()) + 1)
     return Shared(
