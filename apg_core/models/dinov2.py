@@ -26,10 +26,10 @@ class Dinov2(nn.Module):
         self.embeddings = _Embeddings(config)
         self.encoder = _Encoder(config)
         self.layernorm = nn.LayerNorm(config.width, eps=EPS)
-        for network in (self.encoder, self.embeddings):
-            _initialise(network)
-        nn.init.trunc_normal_(self.embeddings.position_embeddings, std=INITIAL_STD)
-        nn.init.trunc_normal_(self.embeddings.cls_token, std=INITIAL_STD)
+        if (
+            not self.layernorm.weight.is_meta
+        ):  # weights are to follow, and to draw random ones there imports half of torch
+            self._initialise()
 
     def forward(self, pixels: Pixels) -> ImageTokens:
         """Tokens after the last block; height and width are multiples of the patch size."""
@@ -37,6 +37,17 @@ class Dinov2(nn.Module):
         for block in self.encoder.layer:
             tokens = block(tokens)
         return tokens
+
+    def _initialise(self) -> None:
+        """As transformers does, in its order: a seed gives the same weights."""
+        for module in (*self.encoder.modules(), *self.embeddings.modules()):
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                nn.init.normal_(module.weight)  # thrown away
+                nn.init.trunc_normal_(module.weight, std=INITIAL_STD)
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
+        nn.init.trunc_normal_(self.embeddings.position_embeddings, std=INITIAL_STD)
+        nn.init.trunc_normal_(self.embeddings.cls_token, std=INITIAL_STD)
 
 
 class _Encoder(nn.Module):
@@ -55,7 +66,8 @@ class _Embeddings(nn.Module):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.mask_token = nn.Parameter(torch.zeros(1, width))  # for training alone; every checkpoint has it
         self.patch_embeddings = _Patches(config)
-        self.position_embeddings = nn.Parameter(torch.randn(1, self.grid**2 + 1, width))
+        positions = torch.empty(1, self.grid**2 + 1, width)
+        self.position_embeddings = nn.Parameter(positions if positions.is_meta else positions.normal_())
         self.register_tokens = nn.Parameter(torch.zeros(1, config.num_register_tokens, width))
 
     def forward(self, pixels: Pixels) -> ImageTokens:
@@ -136,12 +148,3 @@ class _Mlp(nn.Module):
     def forward(self, tokens: ImageTokens) -> ImageTokens:
         result: Tensor = self.fc2(F.gelu(self.fc1(tokens)))
         return result
-
-
-def _initialise(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            nn.init.normal_(module.weight)  # thrown away, as transformers does: random weights are those of its seed
-            nn.init.trunc_normal_(module.weight, std=INITIAL_STD)
-            assert module.bias is not None
-            nn.init.zeros_(module.bias)
