@@ -303,6 +303,7 @@ UNUSABLE: list[tuple[str, Callable[[], bytes], str]] = [
     ("float indices", lambda: changed_accessor(1, componentType=5126), "not unsigned integers"),
     ("not base64", lambda: triangle_gltf("data:;base64,A"), "not base64"),
     ("instancing", lambda: triangle_glb(extensionsRequired=["EXT_mesh_gpu_instancing"]), "export without it"),
+    ("what nobody knows", lambda: triangle_glb(extensionsRequired=["X_shape"]), "requires X_shape, which is not read"),
     ("points in gltf", lambda: triangle_glb(meshes=[{"primitives": [POINTS]}]), "no triangles"),
     ("infinite matrix", lambda: triangle_glb(nodes=[{"mesh": 0, **OVERFLOWING}]), "not finite"),
 ]  # fmt: skip
@@ -313,6 +314,11 @@ def test_a_mesh_that_cannot_be_used_says_why(data: Callable[[], bytes], reason: 
     with pytest.raises(MeshError, match=reason) as refusal:
         read_mesh(data())
     assert refusal.value.field == "mesh"
+
+
+def test_extensions_that_no_shape_depends_on_may_be_required() -> None:
+    required = ["KHR_materials_transmission", "KHR_texture_basisu", "KHR_mesh_quantization"]
+    assert len(read_mesh(triangle_glb(extensionsRequired=required)).faces) == 1
 
 
 @pytest.mark.parametrize("size", [10, 83, 200])
