@@ -45,6 +45,10 @@ QUICK = SMALL | {"max_parts": 1, "num_inference_steps": 2}
 class Measured:
     """Everything that was measured; seconds and bytes."""
 
+    empty_ready: float
+    """Of as many replicas that do nothing: what Ray takes by itself."""
+    empty_memory: float
+    """Theirs in MiB."""
     ready: float
     """From the command to the first answer that says ready."""
     plain: list[float]
@@ -70,8 +74,7 @@ def running_service(preset: str) -> Iterator[tuple[str, psutil.Process, Path]]:
     """Address, main process and stores' folder of a service that runs while this is open."""
     with tempfile.TemporaryDirectory(prefix="apg", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = unused_port()
         settings = yaml.safe_load(Path("serve_config.yaml").read_text())
         settings["http_options"]["port"] = port
         settings["applications"][0]["args"]["models"]["preset"] = preset
@@ -93,8 +96,18 @@ def running_service(preset: str) -> Iterator[tuple[str, psutil.Process, Path]]:
                     one.kill()
 
 
+def unused_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
 def measure(preset: str) -> Measured:
-    """Measure everything against a fresh service."""
+    """Measure everything against a fresh service, and what a service of nothing costs."""
+    empty = subprocess.run(
+        [sys.executable, "-m", "benchmarks.empty_service"], capture_output=True, text=True, check=True
+    ).stdout.split()
     started = time.perf_counter()
     with running_service(preset) as (url, process, _), AutoPartGenClient(url) as client:
         ready = time.perf_counter() - started
@@ -112,6 +125,8 @@ def measure(preset: str) -> Measured:
         for seed in range(MEMORY_WARM, MEMORY_JOBS):
             _run(client, QUICK, seed=seed)
         return Measured(
+            empty_ready=float(empty[-2]),
+            empty_memory=float(empty[-1]),
             ready=ready,
             plain=plain,
             submit=submit,
@@ -137,6 +152,7 @@ def main() -> int:
     if args.json:
         args.json.write_text(json.dumps(asdict(measured), indent=1), encoding="utf-8")
     lines = [
+        ("replicas of nothing, start to ready", f"{measured.empty_ready:.1f} s, {measured.empty_memory:.0f} MiB", ""),
         ("start to ready", f"{measured.ready:.1f} s", "15 s"),
         ("a plain GET, p50 / p95", f"{_ms(measured.plain, 50)} / {_ms(measured.plain, 95)} ms", ""),
         ("submit, p50 / p95", f"{_ms(measured.submit, 50)} / {_ms(measured.submit, 95)} ms", "10 / 30 ms"),

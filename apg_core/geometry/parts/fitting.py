@@ -27,8 +27,9 @@ from apg_core.geometry.parts.solids import GivenSolid, given_solid, mesh_of
 from apg_core.geometry.values import Partition, RegionPicture
 from apg_core.protocol.mesh import TriangleMesh
 
-SURE = 0.8
-"""Parts that agree with the whole at least so well know their borders better than hollow edges do."""
+SURE, SURE_UNSEEN = 0.8, 0.75
+"""Parts that agree with the whole at least so well know their borders better than hollow edges do; what a picture does
+not show of the whole goes by them from the second on."""
 
 ELSEWHERE = 0.02
 """A part that has less than this share of its volume within the mesh is none of it."""
@@ -118,10 +119,9 @@ def _part(solid: GivenSolid, body: Manifold) -> TriangleMesh:
 
 def _shared_out(pieces: Pieces, fitting: Fitting, *, agreement: float, seen: Float[np.ndarray, "K S"] | None) -> Shared:
     """Who has which piece, by what is known best: a picture, the parts' borders, pieces' shapes, what parts lie in."""
-    sure = fitting.trusts(agreement)
     if seen is not None:
-        return as_a_picture_shows(pieces, seen, further=fitting.further, sure=sure)
-    if sure or pieces.fewer_than_parts:
+        return as_a_picture_shows(pieces, seen, further=fitting.further, sure=agreement >= SURE_UNSEEN)
+    if fitting.trusts(agreement) or pieces.fewer_than_parts:
         return divided_by_parts(pieces, further=fitting.further, whole_pieces=fitting.at_edges)
     if fitting.regroup and fitting.further and len(pieces.solids) <= MOST_COMPARED:
         return grouped_by_networks(pieces, agreement=agreement, further=fitting.further)
