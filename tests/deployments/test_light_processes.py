@@ -22,14 +22,6 @@ WITHOUT_NETWORKS = (
 )
 
 
-@pytest.mark.parametrize("module", WITHOUT_NETWORKS)
-def test_what_runs_no_network_loads_no_torch(module: str) -> None:
-    code = f"import sys, {module}; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    assert module in loaded
-    assert {"torch", "diffusers", "transformers"}.isdisjoint(loaded)
-
-
 WITHOUT_GEOMETRY = (
     "deployments.app",
     "deployments.replicas.ingress",
@@ -41,21 +33,37 @@ WITHOUT_GEOMETRY = (
 )
 
 
+def loaded_by(code: str) -> set[str]:
+    """The modules of a fresh process that has run this."""
+    command = [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
+@pytest.mark.parametrize("module", WITHOUT_NETWORKS)
+def test_what_runs_no_network_loads_no_torch(module: str) -> None:
+    loaded = loaded_by(f"import {module}")
+    assert module in loaded
+    assert {"torch", "diffusers", "transformers"}.isdisjoint(loaded)
+
+
 @pytest.mark.parametrize("module", WITHOUT_GEOMETRY)
 def test_what_does_no_geometry_loads_no_libraries_for_it(module: str) -> None:
-    code = f"import sys, {module}; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    loaded = loaded_by(f"import {module}")
     assert module in loaded
     assert {"trimesh", "scipy", "skimage", "igl", "manifold3d", "wasmtime"}.isdisjoint(loaded)
 
 
+def test_a_picture_is_encoded_without_half_of_torch() -> None:
+    loaded = loaded_by(
+        "from apg_core.pipeline.loading import ModelLoader, pick_device; from apg_core.presets import load_preset; "
+        "ModelLoader(load_preset('tiny'), device=pick_device('cpu')).image_encoder()"
+    )
+    assert {"transformers", "sympy", "torch._dynamo"}.isdisjoint(loaded)
+
+
 def test_a_background_is_removed_plainly_without_torch() -> None:
-    code = """
-import sys
-from deployments.replicas.background_remover import BackgroundRemoverReplica
-from deployments.settings import ModelSettings
-BackgroundRemoverReplica(ModelSettings())
-print(*sys.modules)
-"""
-    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    loaded = loaded_by(
+        "from deployments.replicas.background_remover import BackgroundRemoverReplica; "
+        "from deployments.settings import ModelSettings; BackgroundRemoverReplica(ModelSettings())"
+    )
     assert "torch" not in loaded

@@ -16,8 +16,8 @@ APART = 0.4
 """Probability of being of one part, below which two groups stay apart."""
 
 SAMPLED = 4.0
-"""Log odds of two pieces that the same sampled part has, or less so, of two that different ones have, where the sampled
-parts make up the whole exactly; by the square of their agreement with it."""
+"""What two pieces gain in log odds where one sampled part has both, and lose where two have one each, if the sampled
+parts make up the whole exactly; otherwise it falls with the square of their agreement with it."""
 
 CRUMB = 1e-4
 """Share of the whole's volume below which what touches something is no part of its own."""
