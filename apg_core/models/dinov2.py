@@ -26,9 +26,8 @@ class Dinov2(nn.Module):
         self.embeddings = _Embeddings(config)
         self.encoder = _Encoder(config)
         self.layernorm = nn.LayerNorm(config.width, eps=EPS)
-        if (
-            not self.layernorm.weight.is_meta
-        ):  # weights are to follow, and to draw random ones there imports half of torch
+        # On the meta device weights are to follow, and drawing random ones there imports half of torch.
+        if not self.layernorm.weight.is_meta:
             self._initialise()
 
     def forward(self, pixels: Pixels) -> ImageTokens:
