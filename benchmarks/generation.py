@@ -5,19 +5,18 @@ Run with `python -m benchmarks.generation REVISION`; both trees run in this envi
 """
 
 import argparse
-import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from benchmarks.earlier import ROOT, earlier_tree, run_in
 from benchmarks.table import Row, as_markdown
 
-ROOT = Path(__file__).parents[1]
+REPEATS = 3
 CHAIR, TEDDY = ROOT / "examples/mesh/chair/mesh.glb", ROOT / "examples/image/teddy/image.png"
 WARM = """
 import sys, time
@@ -45,43 +44,31 @@ def rows(before: Path, *, repeats: int) -> list[Row]:
             for tree, seconds in taken.items():
                 seconds.append(seconds_of(tree))
         earlier, now = (statistics.median(seconds) for seconds in taken.values())
-        measured.append(Row(name, earlier, now, "s"))
+        measured.append(Row(name, None, now, "s", before=earlier))
     return measured
 
 
 def _start_to_end(flag: str, given: Path, tree: Path) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as folder:
-        _run(tree, START_TO_END, "generate", flag, str(given), "--output_path", folder)
+        run_in(tree, "-c", START_TO_END, "generate", flag, str(given), "--output_path", folder)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _warm(tree: Path) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        return float(_run(tree, WARM, str(CHAIR), folder).splitlines()[-1])
-
-
-def _run(tree: Path, code: str, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, cwd=tree, env=environment, check=True, capture_output=True, text=True).stdout
+        return float(run_in(tree, "-c", WARM, str(CHAIR), folder).splitlines()[-1])
 
 
 def main() -> int:
     """Measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("revision", help="what to measure beside this tree, such as a tag or HEAD~100")
-    parser.add_argument("--repeats", type=int, default=3, help="generations of each [3]")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help=f"generations of each [{REPEATS}]")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        git = ["git", "-C", str(ROOT), "worktree"]
-        subprocess.run([*git, "add", "--quiet", "--detach", f"{folder}/before", options.revision], check=True)
-        try:
-            measured = rows(Path(folder) / "before", repeats=options.repeats)
-        finally:
-            subprocess.run([*git, "remove", "--force", f"{folder}/before"], check=True)
-    print(as_markdown(measured).replace("plain way", options.revision).replace("this project", "this tree"))
+    with earlier_tree(options.revision) as before:
+        print(as_markdown(rows(before, repeats=options.repeats), before=options.revision))
     return 0
 
 

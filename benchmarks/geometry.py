@@ -7,8 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
+import fast_simplification
 import numpy as np
 import torch
 import trimesh
@@ -19,11 +22,15 @@ from apg_core.geometry.band.lattice import Grid
 from apg_core.geometry.band.narrowing import narrow_band
 from apg_core.geometry.band.samples import Field
 from apg_core.geometry.isosurface import extract_surface
+from apg_core.geometry.parts.cleanup import clean_part
 from apg_core.geometry.parts.overlap import SurfaceCells, overlap
+from apg_core.geometry.surface import sample_surface
+from apg_core.geometry.values import SurfaceSampling
 from apg_core.models.configs import ShapeVaeConfig
 from apg_core.models.shape_vae import ShapeVae
 from apg_core.presets import load_preset
 from apg_core.protocol.mesh import TriangleMesh
+from apg_core.protocol.options import CleanupOptions
 from benchmarks.table import Row
 
 RESOLUTION = 256
@@ -57,8 +64,8 @@ def whole_field(points: np.ndarray) -> np.ndarray:
 
 
 def rows() -> list[Row]:
-    """Queries, decoding, memory, extraction and overlap at 256, and what grows how from 256 to 512."""
-    return [*_decode_rows(), *_memory_rows(), *_extraction_rows(), *_overlap_rows()]
+    """Queries, decoding, memory, extraction, overlap, cleanup, points at 256; what grows how from 256 to 512."""
+    return [*_decode_rows(), *_memory_rows(), *_extraction_rows(), *_overlap_rows(), *_cleanup_rows(), *_points_rows()]
 
 
 def our_surface(field: Field, resolution: int = RESOLUTION) -> TriangleMesh:
@@ -141,6 +148,49 @@ def _set_overlap(one: TriangleMesh, other: TriangleMesh) -> float:
         voxels = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).voxelized(2 / RESOLUTION)
         sets.append({tuple(cell) for cell in np.floor((voxels.points + 1) / 2 * RESOLUTION).astype(int).tolist()})
     return len(sets[0] & sets[1]) / min(len(cells) for cells in sets)
+
+
+def _cleanup_rows() -> list[Row]:
+    options = CleanupOptions()
+    measured = []
+    for name, field in (("a part", part_field), ("a whole object", whole_field)):
+        mesh = our_surface(field)
+        plain, ours = (_seconds(partial(way, mesh, options)) for way in (_plain_cleanup, clean_part))
+        measured.append(Row(f"cleanup, {name}, 256", plain, ours, "s"))
+    return measured
+
+
+def _plain_cleanup(mesh: TriangleMesh, options: CleanupOptions) -> object:
+    reduced = fast_simplification.simplify(
+        mesh.vertices.astype(np.float32),
+        mesh.faces.astype(np.int32),
+        target_count=options.simplify_faces,
+        agg=options.simplify_aggressiveness,
+    )
+    pieces = trimesh.Trimesh(*reduced).split(only_watertight=False)
+    least = options.floater_share * sum(piece.area for piece in pieces)
+    return trimesh.util.concatenate([piece for piece in pieces if piece.area >= least])
+
+
+def _points_rows() -> list[Row]:
+    mesh, sampling = our_surface(whole_field), SurfaceSampling()
+    with_fpsample = find_spec("fpsample") is not None
+    plain = _seconds(lambda: _plain_points(mesh, sampling)) if with_fpsample else None
+    ours = _seconds(lambda: sample_surface(mesh, sampling, seed=0))
+    return [Row("surface points and farthest ones, sizes of the release", plain, ours, "s")]
+
+
+def _plain_points(mesh: TriangleMesh, sampling: SurfaceSampling) -> np.ndarray:
+    # `pip install fpsample==1.0.2`, which needs a compiler
+    from fpsample import bucket_fps_kdline_sampling as farthest  # type: ignore[import-not-found]
+
+    surface = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    drawn, faces = trimesh.sample.sample_surface(surface, sampling.presamples, seed=0)
+    kept = np.random.default_rng(0).choice(len(drawn), sampling.candidates, replace=False)
+    points = np.concatenate([drawn[kept], surface.face_normals[faces[kept]]], axis=1).astype(np.float32)
+    for count in (sampling.points, sampling.latents):
+        points = points[farthest(points[:, :3], count, h=7)]
+    return points
 
 
 def _in_chunks(field: Field, points: np.ndarray) -> np.ndarray:

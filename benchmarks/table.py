@@ -1,28 +1,40 @@
-"""One row of a benchmark: the plain way and ours, measured in the same run."""
+"""One row of a benchmark: the plain way, an earlier state of this project, and this tree, measured in the same run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Row:
-    """What both ways cost, in the same unit; smaller is better."""
+    """What each costs, in the same unit; smaller is better. `before` and `plain` are missing where nobody has them."""
 
     name: str
-    plain: float
+    plain: float | None
     ours: float
     unit: str
-
-    @property
-    def ratio(self) -> float:
-        """How many times less ours costs."""
-        return self.plain / self.ours
+    before: float | None = None
 
 
-def as_markdown(rows: Sequence[Row]) -> str:
-    """The rows as a table."""
-    lines = ["| what | plain way | this project | ratio |", "|---|---|---|---|"]
-    lines += [
-        f"| {row.name} | {row.plain:,.3g} {row.unit} | {row.ours:,.3g} {row.unit} | {row.ratio:.1f}x |" for row in rows
-    ]
+def as_markdown(rows: Sequence[Row], *, before: str = "before") -> str:
+    """The rows as a table, with how many times less ours costs; `before` names the earlier state."""
+    others = {"plain way": [row.plain for row in rows], before: [row.before for row in rows]}
+    columns = {name: values for name, values in others.items() if any(value is not None for value in values)}
+    header = ["what", *columns, "this project", *(f"{name} / ours" for name in columns)]
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    for place, row in enumerate(rows):
+        costs = [values[place] for values in columns.values()]
+        cells = [row.name, *(_figure(cost, row.unit) for cost in [*costs, row.ours])]
+        cells += ["" if cost is None else f"{cost / row.ours:.1f}x" for cost in costs]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def own_figures(markdown: str) -> Mapping[str, float]:
+    """What a printed table says of the project that printed it, by name of the row."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in markdown.splitlines() if line[:1] == "|"]
+    place = rows[0].index("this project")
+    return {cells[0]: float(cells[place].split()[0].replace(",", "")) for cells in rows[2:]}
+
+
+def _figure(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{value:,.3g} {unit}".strip()

@@ -47,8 +47,9 @@ def _fast_simplification(mesh: TriangleMesh, target: int, aggressiveness: float)
 
 def _is_closed(mesh: TriangleMesh) -> bool:
     """Whether each edge belongs to two faces."""
-    ends = np.sort(mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1).astype(np.int64)
-    edges = np.sort(ends[:, 0] * len(mesh.vertices) + ends[:, 1])
+    ends = mesh.faces.T.astype(np.int64)
+    others = ends[[1, 2, 0]]
+    edges = np.sort((np.minimum(ends, others) * len(mesh.vertices) + np.maximum(ends, others)).reshape(-1))
     pairs = edges[: len(edges) // 2 * 2].reshape(-1, 2)
     return len(edges) % 2 == 0 and bool((pairs[:, 0] == pairs[:, 1]).all() and (np.diff(pairs[:, 0]) > 0).all())
 
