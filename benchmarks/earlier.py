@@ -29,8 +29,21 @@ def earlier_tree(revision: str) -> Iterator[Path]:
 
 def run_in(tree: Path, *arguments: str) -> str:
     """What Python with these arguments prints in the tree, with one thread."""
+    process = start_in(tree, *arguments)
+    shown, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return shown
+
+
+def start_in(tree: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Python with these arguments in the tree, with one thread; its standard input and output are ours."""
     path = os.pathsep.join([str(tree), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=tree, env=environment, check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
