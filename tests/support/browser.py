@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 ROOT = Path(__file__).parents[2]
+CHAIR = ROOT / "examples" / "mesh" / "chair" / "mesh.glb"
 SHOTS = ROOT / "outputs" / "page"
 AXE = ROOT / "packages" / "page" / "node_modules" / "axe-core" / "axe.min.js"
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
