@@ -53,7 +53,7 @@ def test_a_dropped_mesh_becomes_parts_that_can_be_taken_apart(
 def test_parts_appear_while_the_job_goes_on(studio: Studio) -> None:
     studio.drop(CHAIR)
     studio.begin(slow=True)
-    studio.await_parts(1)
+    studio.await_some_part()
     assert studio.page.locator(".progress .chip.running").is_visible()
     assert len(studio.colourful()) > 500
     studio.shot("live")
@@ -181,7 +181,7 @@ def test_a_refused_file_and_a_refused_option_say_so_where_they_are(studio: Studi
 def test_a_job_is_stopped_and_keeps_its_parts(studio: Studio) -> None:
     studio.drop(CHAIR)
     studio.begin(slow=True, max_parts=40)
-    studio.await_parts(1)
+    studio.await_some_part()
     studio.page.get_by_role("button", name="Stop").click()
     studio.await_end("cancelled")
     assert studio.rows.count() >= 1
@@ -191,9 +191,9 @@ def test_a_job_is_stopped_and_keeps_its_parts(studio: Studio) -> None:
 def test_a_reload_in_the_middle_loses_nothing(studio: Studio) -> None:
     studio.page.locator("#file-mesh").set_input_files(CHAIR)
     job = studio.begin(slow=True)
-    studio.await_parts(1)
+    studio.await_some_part()
     studio.page.reload()
-    studio.await_parts(1)
+    studio.await_some_part()
     assert studio.page.url.endswith(job)
     assert studio.page.get_by_role("button", name="The given mesh").is_visible()  # this browser still has it
     studio.await_end()
@@ -209,7 +209,7 @@ def test_a_restart_of_the_service_under_the_open_page_loses_nothing(
     studio.expected = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET", "ERR_EMPTY")
     studio.drop(CHAIR)
     studio.begin(slow=True)
-    studio.await_parts(1)
+    studio.await_some_part()
     own_service.kill()
     lost = studio.page.locator(".progress .lost")
     lost.wait_for()

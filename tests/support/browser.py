@@ -202,8 +202,14 @@ class Studio:
 
     def await_parts(self, count: int) -> None:
         """Wait until so many parts have been read."""
-        read = self.page.locator(".part-list small", has_text="face")
-        until(lambda: read.count() == count, seconds=60, what=f"{count} parts")
+        until(lambda: self._parts_read() == count, seconds=60, what=f"{count} parts")
+
+    def await_some_part(self) -> None:
+        """Wait until a part has been read, while there may be more at any time."""
+        until(lambda: self._parts_read() > 0, seconds=60, what="a part")
+
+    def _parts_read(self) -> int:
+        return self.page.locator(".part-list small", has_text="face").count()
 
     @property
     def rows(self) -> "Locator":
