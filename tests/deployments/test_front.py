@@ -211,7 +211,7 @@ def test_one_connection_too_many_is_refused_and_one_fewer_is_not(monkeypatch: py
         finally:
             for one in open_ones:
                 one.close()
-        until(lambda: reached(address) == 404, seconds=10, what="room again")
+        until(lambda: reached(address) == 404, seconds=60, what="room again")
 
 
 def reached(address: tuple[str, int]) -> int:

@@ -90,7 +90,7 @@ def test_each_change_is_a_new_job_and_the_one_before_stays(studio: Studio) -> No
     studio.page.get_by_label("Tries").fill("2")
     job = change("Make again", 1, parts=3)
     assert job["edit"] == {"operation": "resample", "parts": [1], "options": {}, "candidates": 2}
-    until(lambda: studio.page.locator(".candidate-list img").count() == 2, seconds=30, what="two tries")
+    until(lambda: studio.page.locator(".candidate-list img").count() == 2, seconds=60, what="two tries")
     swatch = rgb(
         studio.page.locator(".part-list > li:nth-child(2) .swatch").evaluate(
             "(e) => getComputedStyle(e).backgroundColor"

@@ -37,7 +37,7 @@ def test_every_deployment_logs_the_job_and_the_request_that_it_works_for(service
     wanted = {"job": job.id, "request_id": "asked by a test"}
     until(
         lambda: deployments_of(records(service, **wanted)) == set(DEPLOYMENTS),
-        seconds=30,
+        seconds=60,
         what=f"records of {DEPLOYMENTS}, not only of {deployments_of(records(service, **wanted))}",
     )
     [sampled] = records(service, **wanted, deployment="autopartgen_PartSampler", levelname="INFO")[:1]

@@ -42,7 +42,7 @@ FLAGS = (
     "--no-first-run",
 )
 DESKTOP, PHONE = (1440, 900), (390, 844)
-START_SECONDS = 120
+START_SECONDS, PATIENCE_SECONDS = 120, 60
 DROP = """([selector, files]) => {
   const carried = new DataTransfer();
   for (const {name, content} of files) {
@@ -141,7 +141,8 @@ class Studio:
     shots: int = 0
 
     def listen(self) -> None:
-        """Hear of everything from now on."""
+        """Hear of everything from now on, and be patient: the machine may have other work."""
+        self.page.set_default_timeout(PATIENCE_SECONDS * 1000)
         self.page.on("console", lambda one: self.errors.append(one.text) if one.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(f"{error.name}: {error.message}"))
         self.page.on("request", lambda request: self.asked.append(request.url))
@@ -192,7 +193,7 @@ class Studio:
 
     def await_end(self, status: str = "succeeded") -> None:
         """Wait until the job has ended so."""
-        self.page.locator(f".progress .chip.{status}").wait_for(timeout=60_000)
+        self.page.locator(f".progress .chip.{status}").wait_for()
 
     def await_next(self, job: str) -> str:
         """Wait until the page shows another job than this, and that has ended well; its id."""
@@ -202,11 +203,11 @@ class Studio:
 
     def await_parts(self, count: int) -> None:
         """Wait until so many parts have been read."""
-        until(lambda: self._parts_read() == count, seconds=60, what=f"{count} parts")
+        until(lambda: self._parts_read() == count, seconds=PATIENCE_SECONDS, what=f"{count} parts")
 
     def await_some_part(self) -> None:
         """Wait until a part has been read, while there may be more at any time."""
-        until(lambda: self._parts_read() > 0, seconds=60, what="a part")
+        until(lambda: self._parts_read() > 0, seconds=PATIENCE_SECONDS, what="a part")
 
     def _parts_read(self) -> int:
         return self.page.locator(".part-list small", has_text="face").count()
@@ -237,7 +238,7 @@ class Studio:
             drawn.append(self.draws())
             return drawn[-1] == drawn[-2] and busy.count() == 0
 
-        until(still, seconds=30, what="a still view")
+        until(still, seconds=PATIENCE_SECONDS, what="a still view")
 
     def view(self) -> np.ndarray:
         """The view once it is still, as RGB."""
