@@ -77,7 +77,7 @@ meshopt:
 	rm -r build/meshopt
 
 bench: install
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.run $(if $(BEFORE),--before $(BEFORE))
 
 clean:
 	rm -rf .venv .venv-lowest build dist *.egg-info

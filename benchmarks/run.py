@@ -1,6 +1,6 @@
 """Every benchmark of the library in one run, as the table that the README shows.
 
-Run with `make bench`, or `python -m benchmarks.run --before REVISION`, which measures that revision beside this tree,
+Run with `make bench`, or `make bench BEFORE=REVISION`, which measures that revision beside this tree,
 and whole generations too. Absolute numbers are this machine's, with one thread; the ratios are what counts.
 """
 
