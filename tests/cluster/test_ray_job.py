@@ -38,11 +38,13 @@ def free_port() -> int:
 def dashboard() -> Iterator[str]:
     """The address that jobs are sent to, of a head with four CPUs."""
     with tempfile.TemporaryDirectory(prefix="apg", ignore_cleanup_errors=True) as folder:
-        port = free_port()
+        port, agent = free_port(), free_port()
         environment = {**os.environ, **ENVIRONMENT, "HOME": folder, "RAY_TMPDIR": folder}
         environment.pop("RAY_ADDRESS", None)
         flags = ["--port", str(free_port()), "--dashboard-port", str(port), "--num-cpus", "4"]
         flags += ["--node-ip-address", "127.0.0.1", "--object-store-memory", str(OBJECT_STORE_BYTES)]
+        # Ports that Ray fixes otherwise, and that another Ray on this machine may have.
+        flags += ["--dashboard-agent-listen-port", str(agent), "--ray-client-server-port", str(free_port())]
         head = psutil.Popen(
             [program("ray"), "start", "--head", "--block", *flags],
             env=environment,
@@ -50,6 +52,12 @@ def dashboard() -> Iterator[str]:
             stderr=subprocess.DEVNULL,
         )
         try:
+            # Without its agent, which may start later, the head refuses jobs.
+            for address in (
+                f"http://127.0.0.1:{port}/api/version",
+                f"http://127.0.0.1:{agent}/api/local_raylet_healthz",
+            ):
+                until(lambda asked=address: answers(asked), seconds=START_SECONDS, what=f"an answer of {address}")
             yield f"http://127.0.0.1:{port}"
         finally:
             processes = [head, *head.children(recursive=True)]
@@ -59,9 +67,9 @@ def dashboard() -> Iterator[str]:
                 process.kill()
 
 
-def answers(dashboard: str) -> bool:
+def answers(address: str) -> bool:
     try:
-        return httpx.get(f"{dashboard}/api/version", timeout=5).is_success
+        return httpx.get(address, timeout=5).is_success
     except httpx.TransportError:
         return False
 
@@ -73,7 +81,6 @@ def test_a_submitted_job_leaves_the_parts_of_every_object(dashboard: str, tmp_pa
     (source / "box.glb").write_bytes(box_glb())
     environment = {**os.environ, **ENVIRONMENT, "RAY_API_SERVER_ADDRESS": dashboard}
     environment.pop("RAY_ADDRESS", None)
-    until(lambda: answers(dashboard), seconds=START_SECONDS, what=f"an answer of {dashboard}")
     command = [sys.executable, "-m", "cluster.batch", str(source), str(output), *SMALL]
     ran = subprocess.run(
         [program("ray"), "job", "submit", "--working-dir", ".", "--", *command],

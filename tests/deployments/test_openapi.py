@@ -23,7 +23,7 @@ def test_every_answer_is_one_that_is_described(server: Server) -> None:
     for described in schema.get_all_operations():
 
         @given(case=described.ok().as_strategy())
-        @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=25, derandomize=True, suppress_health_check=list(HealthCheck))
         def check(case: schemathesis.Case) -> None:
             response = case.call(headers=AS_ANN, timeout=60)
             # Random bytes are no picture, so what fits the schema may well be refused: that is described too.

@@ -22,7 +22,7 @@ def wound_around(mesh: TriangleMesh, grid: Grid) -> np.ndarray:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 def test_a_closed_mesh_encloses_what_it_winds_around(seed: int) -> None:
     random = np.random.default_rng(seed)
     solid = trimesh.creation.box(
