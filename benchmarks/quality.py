@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from apg_core.protocol.arrays import Image
 from apg_core.protocol.mesh import TriangleMesh
 from benchmarks.earlier import ROOT, earlier_tree, start_in
 from training.cases import Case
@@ -70,11 +71,10 @@ class Worker:
         self.process = start_in(tree, "-c", WORKER)
         self.folder = folder
 
-    def __call__(self, case: Case, mode: str) -> Outcome:
-        """The parts of this object, scored."""
+    def __call__(self, case: Case, given: TriangleMesh | Image) -> Outcome:
+        """What it makes of a case's mesh or picture, scored."""
         path = self.folder / "object.npz"
-        prompt = prompt_of(case, mode)  # type: ignore[arg-type]
-        if isinstance(given := prompt[mode], TriangleMesh):
+        if isinstance(given, TriangleMesh):
             np.savez(path, v=given.vertices, f=given.faces)
         else:
             np.savez(path, image=given)
@@ -124,7 +124,8 @@ def main() -> int:
                 cases = find_cases(split, options.count, fused=True)
                 pairs = []
                 for place, case in enumerate(cases, 1):
-                    pairs.append([worker(case, options.mode) for worker in workers])
+                    given = prompt_of(case, options.mode)[options.mode]
+                    pairs.append([worker(case, given) for worker in workers])
                     print(f"{split}: {place} of {len(cases)}", file=sys.stderr, flush=True)
                 before, now = zip(*pairs, strict=True)
                 print(f"\n{split}, {options.mode}\n\n{as_markdown(before, now, options.revision)}", flush=True)
