@@ -54,7 +54,21 @@ def _parser() -> argparse.ArgumentParser:
         stage.add_argument("--vae", type=Path, required=True, help="folder of the autoencoder's run")
     for stage in (pool, dit, tune):
         stage.add_argument("--pool", type=Path, required=True, help="folder of prepared objects")
-    vae.add_argument("--decoder-only", action="store_true", help="leave the encoder, and so the latents, as they are")
+    half = vae.add_mutually_exclusive_group()
+    half.add_argument(
+        "--decoder-only",
+        action="store_const",
+        dest="only",
+        const="decoder",
+        help="leave the encoder, and so the latents, as they are",
+    )
+    half.add_argument(
+        "--encoder-only",
+        action="store_const",
+        dest="only",
+        const="encoder",
+        help="leave the decoder, and so what latents mean, as it is",
+    )
     dit.add_argument("--seed", type=int, default=1, help="another one for a run that goes on from earlier weights")
     dit.add_argument("--compile", action="store_true", help="compile the blocks: faster steps, needs a C++ compiler")
     pool.add_argument("--chunks", type=int, default=40, help="chunks of 256 objects")
@@ -98,7 +112,7 @@ def _run(args: argparse.Namespace) -> None:
     elif args.stage == "vae":
         options = RunOptions(folder=args.folder, minutes=args.minutes, peak_lr=args.lr, device=device)
         source = Source.of(args.real, CATALOGUE)
-        train_vae(options, batch=args.batch, start=args.start, decoder_only=args.decoder_only, source=source)
+        train_vae(options, batch=args.batch, start=args.start, only=args.only, source=source)
     else:
         options = RunOptions(folder=args.folder, minutes=args.minutes, peak_lr=args.lr, device=device)
         train_dit(

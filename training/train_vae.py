@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -31,27 +32,30 @@ BLUR = 0.4
 MESHED_SHARE = 0.7
 """Of a batch, what comes from real objects and families of solids."""
 
+Half = Literal["encoder", "decoder"]
+
 
 class FieldLoss(nn.Module):
     """Encodes, samples the posterior, decodes and compares fields: L1, some L2, a little KL.
 
-    With `decoder_only` the encoder stays as it is, and so do the latents that a denoiser was trained on; they are
-    blurred by up to BLUR of their deviation, so that the decoder forgives what a denoiser gets slightly wrong.
+    Where only the decoder is trained, the latents that a denoiser knows stay what they are; they are blurred by up to
+    BLUR of their deviation, so that the decoder forgives what a denoiser gets slightly wrong. Where only the encoder
+    is, what a denoiser makes means the same shapes as before, and the encoder finds better latents for its shapes.
     """
 
-    def __init__(self, vae: ShapeVae, *, decoder_only: bool = False) -> None:
+    def __init__(self, vae: ShapeVae, *, only: Half | None = None) -> None:
         super().__init__()
         self.vae = vae
-        self.decoder_only = decoder_only
-        if decoder_only:
-            for fixed in (vae.encoder, vae.quant):
-                fixed.requires_grad_(False)
+        self.only = only
+        encoder, decoder = (vae.encoder, vae.quant), (vae.post_quant, vae.decoder)
+        for fixed in {None: (), "encoder": decoder, "decoder": encoder}[only]:
+            fixed.requires_grad_(False)
 
     def forward(self, batch: FieldBatch) -> dict[str, Tensor]:
         posterior = self.vae.encode(batch.surface, batch.farthest)
         mean, log_variance = posterior.mean.float(), posterior.log_variance.float()
         latents = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-        if self.decoder_only:
+        if self.only == "decoder":
             blur = BLUR * mean.std() * torch.rand(len(mean), 1, 1, device=mean.device) ** 2
             latents = latents + blur * torch.randn_like(mean)
         error = self.vae.decode(latents, batch.queries).float() - batch.field
@@ -101,7 +105,7 @@ def train_vae(
     queries: int = 256,
     seed: int = 1,
     start: Path | None = None,
-    decoder_only: bool = False,
+    only: Half | None = None,
     source: Source | None = None,
 ) -> None:
     """Train (or continue) the autoencoder within the options' budget, from a preset's weights if one is named."""
@@ -109,7 +113,7 @@ def train_vae(
     vae = ShapeVae(TINY_VAE)
     if start is not None:
         start_from(vae, start / "vae.safetensors")
-    run = Run(FieldLoss(vae, decoder_only=decoder_only), options)
+    run = Run(FieldLoss(vae, only=only), options)
 
     def evaluate() -> Metrics:
         vae = run.inner.vae

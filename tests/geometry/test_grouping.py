@@ -5,12 +5,19 @@ import pytest
 from manifold3d import Manifold, OpType
 
 from apg_core.geometry.parts.claims import Claims
-from apg_core.geometry.parts.grouping import groups_of, share_out, without_crumbs
+from apg_core.geometry.parts.grouping import (
+    ACROSS,
+    APART,
+    groups_of,
+    separate_parts,
+    share_out,
+    without_crumbs,
+)
 from apg_core.geometry.parts.pieces import convex_pieces
 from apg_core.geometry.parts.relations import relations_of
 from apg_core.geometry.parts.solids import solid_of
 from apg_core.geometry.parts.together import log_odds, shipped_weights
-from tests.support.objects import table
+from tests.support.objects import block, table, union
 
 CHAIN = np.diag(np.ones(3), 1) + np.diag(np.ones(3), -1)
 """Four pieces in a row, each touches the next."""
@@ -31,9 +38,11 @@ def test_what_is_likely_one_part_is_one_group_and_the_rest_stays_apart() -> None
     assert group.tolist() == [0, 0, 1, 1]
 
 
-def test_what_does_not_touch_only_joins_through_others() -> None:
-    apart = groups_of(likely(p02=0.99), CHAIN, ALIKE, most=9)
+def test_what_does_not_touch_joins_through_others_or_where_it_is_very_likely() -> None:
+    apart = groups_of(likely(p02=ACROSS - 0.01), CHAIN, ALIKE, most=9)
     assert len(set(apart.tolist())) == 4
+    across = groups_of(likely(p02=ACROSS), CHAIN, ALIKE, most=9)
+    assert across.tolist() == [0, 1, 0, 2]
     joined = groups_of(likely(p01=0.9, p12=0.9, p02=0.9), CHAIN, ALIKE, most=9)
     assert joined.tolist() == [0, 0, 0, 1]
 
@@ -42,6 +51,18 @@ def test_a_group_counts_by_the_volume_of_its_pieces() -> None:
     together = likely(p01=0.95, p02=0.1, p12=0.9)
     assert groups_of(together, CHAIN, np.array([9.0, 1, 1, 1]), most=9).tolist() == [0, 0, 1, 2]
     assert groups_of(together, CHAIN, np.array([1.0, 9, 1, 1]), most=9).tolist() == [0, 0, 0, 1]
+
+
+def test_past_the_expected_number_less_is_enough_to_be_one_group() -> None:
+    together = likely(p01=APART - 0.05, p12=APART / 2 - 0.05, p23=APART - 0.1)
+
+    def group(expected: int, surplus: float) -> list[int]:
+        return groups_of(together, CHAIN, ALIKE, most=9, expected=expected, surplus=surplus).tolist()
+
+    assert group(1, 1.0) == group(4, 0.0) == [0, 1, 2, 3]
+    assert group(3, 0.5) == [0, 0, 1, 2]
+    assert group(2, 0.5) == group(1, 0.5) == [0, 0, 1, 1]
+    assert group(1, 0.05) == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
@@ -110,6 +131,29 @@ def test_sampled_parts_that_agree_with_the_whole_are_heard_and_others_are_not(fi
     )
     heard = share_out(row, halves, agreement=1.0, further=8)
     np.testing.assert_array_equal(heard, 1 - split)
+
+
+def test_what_networks_set_apart_and_no_sampled_part_lies_in_is_separate() -> None:
+    pieces = table_pieces()
+    leg = next(i for i, piece in enumerate(pieces) if piece.bounding_box()[1] < -0.2)
+    covered = np.full((len(pieces), 2), 0.5)
+    assert separate_parts(pieces, claims(covered)) == []
+    covered[leg] = 0
+    (part,) = separate_parts(pieces, claims(covered))
+    assert part.unclaimed
+    assert part.pieces.tolist() == [leg]
+
+
+@pytest.mark.parametrize(("thick", "legs"), [(0.1, 0), (0.4, 4)])
+def test_what_one_sampled_part_has_is_split_where_large_groups_are_apart(thick: float, legs: int) -> None:
+    feet = [block((thick, 0.8, thick), (x, 0.05, z)) for x in (-0.7, 0.7) for z in (-0.3, 0.3)]
+    solid = solid_of(union(block((2, 0.2, 1.2), (0, 0.5, 0)), *feet))
+    assert solid is not None
+    pieces = convex_pieces(solid)
+    found = separate_parts(pieces, claims(np.ones((len(pieces), 1))))
+    assert not any(part.unclaimed for part in found)
+    sizes = [sum(pieces[i].volume() for i in part.pieces) for part in found]
+    assert sizes == pytest.approx([0.4 * 0.4 * 0.8] * legs, rel=0.1)
 
 
 def test_further_parts_are_as_few_as_asked() -> None:

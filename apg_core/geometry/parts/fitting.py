@@ -121,9 +121,13 @@ def _shared_out(pieces: Pieces, fitting: Fitting, *, agreement: float, seen: Flo
     """Who has which piece, by what is known best: a picture, the parts' borders, pieces' shapes, what parts lie in."""
     if seen is not None:
         return as_a_picture_shows(pieces, seen, further=fitting.further, sure=agreement >= SURE_UNSEEN)
+    regroup = fitting.regroup and fitting.further > 0 and len(pieces.solids) <= MOST_COMPARED
     if fitting.trusts(agreement) or pieces.fewer_than_parts:
-        return divided_by_parts(pieces, further=fitting.further, whole_pieces=fitting.at_edges)
-    if fitting.regroup and fitting.further and len(pieces.solids) <= MOST_COMPARED:
+        whole_pieces = fitting.at_edges
+        return divided_by_parts(
+            pieces, further=fitting.further, whole_pieces=whole_pieces, regroup=regroup and whole_pieces
+        )
+    if regroup:
         return grouped_by_networks(pieces, agreement=agreement, further=fitting.further)
     return whole_pieces_each(pieces, further=fitting.further)
 

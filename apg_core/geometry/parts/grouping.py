@@ -1,6 +1,7 @@
 """Which pieces of a solid make up one part: what trained networks say of each two, and the sampled parts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -8,14 +9,23 @@ from manifold3d import Manifold
 from scipy.optimize import linear_sum_assignment
 from scipy.special import expit
 
-from apg_core.geometry.parts.claims import Claims
+from apg_core.geometry.parts.claims import CLAIMED, WHOLLY, Claims
 from apg_core.geometry.parts.relations import relations_of
 from apg_core.geometry.parts.together import log_odds
 
-APART = 0.4
-"""Probability of being of one part, below which two groups stay apart."""
+APART, SURPLUS = 0.45, 0.5
+"""Probability of being of one part, below which two groups stay apart; and the share of it that is taken off where
+there are more groups than sampled parts, and these agree with the whole exactly."""
 
-SAMPLED = 4.0
+ACROSS = 0.7
+"""Probability of being of one part, from which two groups become one that do not touch: a rail's pieces on both sides
+of a leg, or what a board that it goes through leaves of a slab."""
+
+SEPARATE, LARGE = 0.3, 0.1
+"""Probability below which networks alone say that two groups are apart, against what sampled parts say; and the share
+of the whole from which such a group is split off a sampled part."""
+
+SAMPLED = 6.0
 """What two pieces gain in log odds where one sampled part has both, and lose where two have one each, if the sampled
 parts make up the whole exactly; otherwise it falls with the square of their agreement with it."""
 
@@ -30,11 +40,14 @@ def groups_of(
     *,
     most: int,
     apart: float = APART,
+    expected: int = 0,
+    surplus: float = 1.0,
 ) -> Int[np.ndarray, " K"]:
     """A number for each piece, that of its group.
 
-    The two groups that touch and are the most likely to be one part become one, until that is less likely than
-    `apart`, and there are `most` at most. How likely two groups are is the mean over their pieces, by volume.
+    The two groups that are the most likely to be one part become one, of those that touch and of those from `ACROSS`
+    on, until that is less likely than `apart`, or past the `expected` number of groups `surplus` times that, and there
+    are `most` at most. How likely two groups are is the mean over their pieces, by volume.
     """
     weight = np.outer(volumes, volumes)
     likely, touching = together * weight, contact > 0
@@ -43,11 +56,12 @@ def groups_of(
     while alive.sum() > 1:
         mean = np.where(np.outer(alive, alive), likely / weight, -1.0)
         np.fill_diagonal(mean, -1.0)
-        # What touches nothing is only put to something else where there are too many groups.
-        near = np.where(touching, mean, -1.0)
+        # What touches nothing is only put to something unlikely where there are too many groups.
+        near = np.where(touching | (mean >= ACROSS), mean, -1.0)
         candidates = near if near.max() >= 0 else mean
         i, j = np.unravel_index(int(candidates.argmax()), mean.shape)
-        if alive.sum() <= most and (near.max() < 0 or mean[i, j] < apart):
+        least = apart if alive.sum() <= expected else surplus * apart
+        if alive.sum() <= most and (near.max() < 0 or mean[i, j] < least):
             break
         for matrix in (likely, weight):
             matrix[i] += matrix[j]
@@ -89,12 +103,58 @@ def share_out(pieces: Sequence[Manifold], claims: Claims, *, agreement: float, f
     together = expit(log_odds(relations) + SAMPLED * agreement**2 * (2 * alike - 1))
     most = min(inside.shape[1] + further, len(pieces))
     while True:
-        group = groups_of(together, relations.contact, relations.volumes, most=most)
+        group = groups_of(
+            together,
+            relations.contact,
+            relations.volumes,
+            most=most,
+            expected=inside.shape[1],
+            surplus=1 - SURPLUS * agreement,
+        )
         group = without_crumbs(group, relations.contact, relations.volumes)
         owner = _named(group, inside, relations.volumes)
         if owner.max() < inside.shape[1] + further or most == 1:
             return owner
         most = int(group.max())
+
+
+@dataclass(frozen=True, eq=False)
+class Separate:
+    """Pieces that are a part of their own, though no sampled part is."""
+
+    pieces: Int[np.ndarray, " P"]
+    unclaimed: bool
+    """Whether no sampled part has anything to speak of in them; otherwise they are some of what one of them has."""
+
+
+def separate_parts(pieces: Sequence[Manifold], claims: Claims) -> list[Separate]:
+    """What networks set apart from all else, and sampled parts overlooked, or took for some of another part.
+
+    Of what one sampled part has whole, the largest group remains that part's, and others count where they are
+    `LARGE`. The largest come first.
+    """
+    relations = relations_of(pieces)
+    volumes = relations.volumes
+    together = expit(log_odds(relations))
+    group = groups_of(together, relations.contact, volumes, most=len(pieces), apart=SEPARATE)
+    group = without_crumbs(group, relations.contact, volumes)
+    sizes = np.bincount(group, volumes)
+    home = claims.nearest.argmax(axis=1)
+    bulk = (np.eye(len(sizes))[group].T @ (volumes[:, None] * claims.nearest)).argmax(axis=0)
+    found = []
+    for number in np.argsort(-sizes, kind="stable"):
+        own = np.flatnonzero(group == number)
+        part = home[own[0]]
+        if claims.inside[own].max() < CLAIMED:
+            found.append(Separate(own, unclaimed=True))
+        elif (
+            (home[own] == part).all()
+            and claims.nearest[own, part].min() >= WHOLLY
+            and bulk[part] != number
+            and sizes[number] >= LARGE * sizes.sum()
+        ):
+            found.append(Separate(own, unclaimed=False))
+    return found
 
 
 def grown_into(pieces: Sequence[Manifold], owner: Int[np.ndarray, " K"]) -> Int[np.ndarray, " K"]:

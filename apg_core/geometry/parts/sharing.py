@@ -8,7 +8,7 @@ from jaxtyping import Float
 from manifold3d import Manifold
 
 from apg_core.geometry.parts.claims import CLAIMED, Claims
-from apg_core.geometry.parts.grouping import grown_into, share_out
+from apg_core.geometry.parts.grouping import Separate, grown_into, separate_parts, share_out
 from apg_core.geometry.parts.pieces import contacts
 from apg_core.geometry.parts.units import LUMP, Leftovers, Units, settled
 from apg_core.protocol.mesh import TriangleMesh
@@ -65,14 +65,16 @@ class Pieces:
         return Units(self.solids, np.array(owner), self.volumes, contacts(self.solids))
 
 
-def divided_by_parts(pieces: Pieces, *, further: int, whole_pieces: bool) -> Shared:
+def divided_by_parts(pieces: Pieces, *, further: int, whole_pieces: bool, regroup: bool) -> Shared:
     """The sampled parts know their borders: a piece that is nearly all one part's is that part's, others are shared.
 
-    Without `whole_pieces` each piece is shared among all parts. A lump within a piece that is nobody's is a further
-    part, where there is room for it.
+    Without `whole_pieces` each piece is shared among all parts. Where networks `regroup`, what they set apart is a
+    further part, and a lump within a piece that is nobody's always is, as long as there is room.
     """
     everyone = [*pieces.there, NOBODY]
-    return _settled(pieces, [_contenders(pieces, i) if whole_pieces else everyone for i in pieces.numbers], further)
+    contenders = [_contenders(pieces, i) if whole_pieces else everyone for i in pieces.numbers]
+    separate = separate_parts(pieces.solids, pieces.claims)[:further] if regroup else []
+    return _settled(pieces, contenders, further, separate)
 
 
 def as_a_picture_shows(pieces: Pieces, seen: Float[np.ndarray, "K S"], *, further: int, sure: bool) -> Shared:
@@ -99,11 +101,15 @@ def as_a_picture_shows(pieces: Pieces, seen: Float[np.ndarray, "K S"], *, furthe
     return _settled(pieces, contenders, further)
 
 
-def _settled(pieces: Pieces, contenders: Sequence[Sequence[int]], further: int) -> Shared:
+def _settled(pieces: Pieces, contenders: list[list[int]], further: int, separate: Sequence[Separate] = ()) -> Shared:
     """The pieces shared among these, first who has most; leftovers are further parts, or go to neighbours."""
+    for number, part in enumerate(separate, pieces.parts):
+        for piece in part.pieces.tolist():
+            contenders[piece] = [number]
     first = [some[0] for some in contenders]
-    owner, unclaimed = settled(pieces.units(first), pieces.parts, Leftovers(further))
-    remainder, owners = list(unclaimed), list[Mapping[int, int]]()
+    units, room = pieces.units(first), Leftovers(further - len(separate))
+    owner, unclaimed = settled(units, pieces.parts + len(separate), room)
+    remainder, owners = [*(part.unclaimed for part in separate), *unclaimed], list[Mapping[int, int]]()
     for piece, some in enumerate(contenders):
         if len(some) == 1 or owner[piece] != first[piece]:
             owners.append({int(owner[piece]): NOBODY})
