@@ -174,8 +174,9 @@ class CleanupOptions(_Options):
     """Where no mesh is given: at the end, what several parts have goes to the one whose field is larger there, that is
     in which it lies deeper. A part that repeats another is left out."""
     regroup_pieces: bool = True
-    """With `fit_at_edges` and no mask, where the sampled parts are far from making up the mesh: networks trained on
-    pieces between hollow edges say which of them are one part; off, each piece goes to the sampled part it lies in."""
+    """With `fit_at_edges` and no mask: networks trained on pieces between hollow edges say which of them are one part
+    where the sampled parts are far from making up the mesh, and elsewhere what these overlooked; off, each piece goes
+    to the sampled part it lies in, or is divided by them."""
     mask_remainder: bool = False
     """With `fit_to_mesh` and a mask: what no region's part has does not go to the nearest, but becomes parts of its
     own, as `further_parts` says without a mask."""

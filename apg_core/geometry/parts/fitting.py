@@ -46,7 +46,8 @@ class Fitting:
     further: int
     """How many parts may be added for what no sampled part has."""
     regroup: bool = False
-    """Whether networks say which pieces are one part, where the sampled parts are far from making up the mesh."""
+    """Whether networks say which pieces are one part: where the sampled parts are far from making up the mesh, of all
+    pieces, otherwise of those that they overlooked."""
 
     def trusts(self, agreement: float) -> bool:
         """Whether parts that agree with the mesh as well as that (IoU) say themselves where cuts are."""
@@ -72,9 +73,9 @@ def fit_parts(
 
     Where the sampled parts agree well with the solid, or there are fewer pieces between hollow edges than parts, the
     parts say where cuts are: a piece that is nearly all one part's is that part's, others are cut where two parts'
-    fields are equal. Otherwise networks say which pieces are one part, or each piece goes to the part that most of it
-    lies in. What no part has becomes further parts, where it is large and there is room, and otherwise goes to the
-    part that it touches most.
+    fields are equal; networks add what the parts overlooked. Otherwise networks say which pieces are one part, or each
+    piece goes to the part that most of it lies in. What no part has becomes further parts, where it is large and there
+    is room, and otherwise goes to the part that it touches most.
 
     Where edges count and a picture shows which part is where, a piece is what it shows, before all else.
     """
@@ -121,15 +122,13 @@ def _shared_out(pieces: Pieces, fitting: Fitting, *, agreement: float, seen: Flo
     """Who has which piece, by what is known best: a picture, the parts' borders, pieces' shapes, what parts lie in."""
     if seen is not None:
         return as_a_picture_shows(pieces, seen, further=fitting.further, sure=agreement >= SURE_UNSEEN)
-    regroup = fitting.regroup and fitting.further > 0 and len(pieces.solids) <= MOST_COMPARED
+    at_edges, further = fitting.at_edges, fitting.further
+    regroup = fitting.regroup and at_edges and further > 0 and len(pieces.solids) <= MOST_COMPARED
     if fitting.trusts(agreement) or pieces.fewer_than_parts:
-        whole_pieces = fitting.at_edges
-        return divided_by_parts(
-            pieces, further=fitting.further, whole_pieces=whole_pieces, regroup=regroup and whole_pieces
-        )
+        return divided_by_parts(pieces, further=further, whole_pieces=at_edges, regroup=regroup)
     if regroup:
-        return grouped_by_networks(pieces, agreement=agreement, further=fitting.further)
-    return whole_pieces_each(pieces, further=fitting.further)
+        return grouped_by_networks(pieces, agreement=agreement, further=further)
+    return whole_pieces_each(pieces, further=further)
 
 
 def _leaves(shared: Shared, parts: Sequence[TriangleMesh], lattice: Lattice) -> list[Owners | int]:

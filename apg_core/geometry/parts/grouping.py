@@ -19,7 +19,7 @@ there are more groups than sampled parts, and these agree with the whole exactly
 
 ACROSS = 0.7
 """Probability of being of one part, from which two groups become one that do not touch: a rail's pieces on both sides
-of a leg, or what a board that it goes through leaves of a slab."""
+of a leg."""
 
 SEPARATE, LARGE = 0.3, 0.1
 """Probability below which networks alone say that two groups are apart, against what sampled parts say; and the share
