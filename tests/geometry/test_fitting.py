@@ -166,6 +166,17 @@ def test_a_lump_that_no_part_has_is_a_remainder_where_there_is_room_and_else_the
     assert together.remainder == ()
 
 
+def test_a_small_piece_that_no_part_lies_in_is_a_remainder_where_networks_set_it_apart() -> None:
+    body, box = block((0.9, 0.5, 1.9)), block((0.3, 0.15, 0.3), (0, 0.32, 0))
+    whole = union(body, box)
+    for regroup, remainder in ((True, (True,)), (False, ())):
+        found = fit_parts([body], whole, Fitting(GRID, at_edges=True, further=2, regroup=regroup))
+        check_tiling(found, volume(whole))
+        assert found.remainder == remainder
+        if remainder:
+            assert volume(found.meshes[1]) == pytest.approx(volume(whole) - volume(body), rel=0.05)
+
+
 def test_an_inside_out_mesh_is_turned() -> None:
     whole = block((1.6, 0.6, 0.6))
     turned = TriangleMesh(whole.vertices, whole.faces[:, ::-1])
