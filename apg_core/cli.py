@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from apg_core.errors import ApgError, InputError
+from apg_core.errors import ApgError, InputError, PresetError
 from apg_core.flags import (
     Subparsers,
     add_input_flags,
@@ -160,13 +160,18 @@ def _edit(options: argparse.Namespace) -> int:
     chosen = chosen_options(options, os.environ).model_dump(mode="json", exclude_unset=True)
     change = edit_of(options, chosen)
     preset = options.preset or read_kept(options.folder)[1].record.preset
-    pipeline = load_at_first_use(
-        preset,
-        options.device,
-        checkpoints=options.checkpoints,
-        precision=options.precision,
-        low_memory=options.low_memory,
-    )
+    try:
+        pipeline = load_at_first_use(
+            preset,
+            options.device,
+            checkpoints=options.checkpoints,
+            precision=options.precision,
+            low_memory=options.low_memory,
+        )
+    except PresetError as error:
+        if options.preset is not None:
+            raise
+        raise PresetError(f"{options.folder} was made with a config file, {preset}: name it with --config") from error
     inputs = {name: path for name in INPUTS if (path := getattr(options, name)) is not None}
     output = options.folder if options.in_place else options.output_path
     made = edit(pipeline, options.folder, change, output_dir=output, inputs=inputs)

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import platform
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -73,8 +74,8 @@ def _network(preset: Preset, network: str, checkpoints: Path) -> Iterator[str]:
     except WeightsMissingError:
         needed = "missing" if network in _needed(preset) else "not here, and not needed"
         yield f"  {network}: {needed}; looked for"
-        for place in weight_places(preset, network, (checkpoints,)):
-            yield f"    {place}"
+        for folder, places in groupby(weight_places(preset, network, (checkpoints,)), lambda place: place.parent):
+            yield f"    {folder}: {', '.join(place.name for place in places)}"
         return
     yield f"  {network}: {path} ({path.stat().st_size:,} bytes)"
     if (doubt := weight_doubt(path)) is not None:

@@ -4,7 +4,7 @@ ApgError
 ├── InputError               what the caller gave (HTTP 422)
 │   ├── PromptError          the combination of image, mesh and mask
 │   ├── ImageError           the image itself
-│   ├── MaskError            the indexed part mask itself
+│   ├── MaskError            the part mask itself
 │   ├── MeshError            the mesh itself
 │   ├── OptionError          an option's name or value
 │   ├── EditError            an edit of a generation that it does not fit
@@ -60,7 +60,7 @@ class ImageError(InputError):
 
 
 class MaskError(InputError):
-    """The indexed part mask cannot be used."""
+    """The part mask cannot be used."""
 
     code = "invalid_mask"
 

@@ -59,7 +59,8 @@ def add_precision_flag(parser: argparse.ArgumentParser) -> None:
 
 def add_option_flags(parser: argparse.ArgumentParser, *, preset: str = DEFAULT_PRESET) -> None:
     """A flag for every generation option; in brackets, the defaults of this preset."""
-    group = parser.add_argument_group("options", f"in [ ]: defaults of preset {preset}")
+    shown = f"in [ ]: defaults of preset {preset}; its guidance in each mode: apg doctor --preset {preset}"
+    group = parser.add_argument_group("options", shown)
     defaults = _defaults_of(preset)
     for name, field in GenerationOptions.model_fields.items():
         default = defaults.get(name, field.default)

@@ -19,7 +19,7 @@ class AsyncJobs(Protocol):
     """Jobs of a service: a client has the calls, and gets the rest from here."""
 
     async def submit(self, **given: Unpack[Inputs]) -> Job:
-        """Queue a job for an image, a mesh, or both, with an indexed part mask of the image if there is one."""
+        """Queue a job for an image, a mesh, or both, with a part mask of the image if there is one."""
         ...
 
     async def edit(self, job: Job | str, change: Edit, *, idempotency_key: str | None = None) -> Job:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 from uuid import uuid4
 
+from apg_core.protocol.beside import Folder, packed
 from apg_core.protocol.job import Artifact, Job, JobStatus
 
 PREVIEW, PREVIEW_SECONDS, LOOK_SECONDS = "preview.png", 20, 0.25
@@ -14,11 +15,19 @@ FileSource: TypeAlias = Path | str | bytes
 
 
 def read_source(name: str, source: FileSource) -> tuple[str, bytes]:
-    """File name and content; a content that came without a name has this one."""
+    """File name and content; a content that came without a name has this one.
+
+    A glTF or OBJ goes in a zip with the files beside it that it names, in its folder or below.
+
+    Raises:
+        MeshError: a glTF's buffer is not there.
+    """
     if isinstance(source, bytes):
         return name, source
     path = Path(source)
-    return path.name, path.read_bytes()
+    content = path.read_bytes()
+    together = packed(content, path.suffix, Folder(path.parent))
+    return (path.name, content) if together is None else (f"{path.stem}.zip", together)
 
 
 def write_artifact(artifact: Artifact, content: bytes, folder: Path | str) -> Path:

@@ -26,7 +26,7 @@ class HandleClient(AsyncJobs):
         self._owner = owner
 
     async def submit(self, **given: Unpack[Inputs]) -> Job:
-        """Queue a job for an image, a mesh, or both, with an indexed part mask of the image if there is one."""
+        """Queue a job for an image, a mesh, or both, with a part mask of the image if there is one."""
         new = Submission.of(**given)
         sent = self._ingress.submit_job.remote(new.files, new.options, self._owner, new.key, new.preset)
         return cast(Job, await sent)

@@ -20,11 +20,11 @@ class Inputs(TypedDict, total=False):
     """The keywords of every client's `submit` and `generate`; an image, a mesh, or both must be given."""
 
     image: FileSource | None
-    """A picture of the object: PNG, JPEG or WebP."""
+    """A picture of the object; `apg_core.protocol.mode.INPUTS` lists the formats of every input."""
     mesh: FileSource | None
-    """The whole object: GLB, glTF, OBJ, PLY, STL or OFF."""
+    """The whole object; a glTF or OBJ takes along what is beside it."""
     mask: FileSource | None
-    """An indexed part mask of the image; 0 is background."""
+    """A part mask of the image, numbered or coloured; 0, black and transparent are background."""
     options: Options | None
     """Generation options; where one is not given, the preset's default counts."""
     preset: str | None

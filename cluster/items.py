@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apg_core.errors import InputError, OptionError, PromptError
-from apg_core.inputs.beside import buffer_names, looks_beside, packed
+from apg_core.protocol.beside import packed
 from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.mode import INPUTS, InputEntry, InputName
 from apg_core.protocol.options import GenerationOptions
@@ -80,8 +80,7 @@ def _content(place: Place, kind: InputName, limits: InputLimits) -> bytes:
     def beside(name: str) -> bytes:
         return place.parent.join(name).read(limits, field=kind)
 
-    refers = ending == ".gltf" and buffer_names(content, limits)
-    return packed(content, ending, beside) if refers or looks_beside(content, ending, beside) else content
+    return packed(content, ending, beside, limits) or content
 
 
 def find_items(source: Place) -> list[Item]:

@@ -3,12 +3,15 @@
 Source: PKWARE APPNOTE 6.3, sections 4.3.14 to 4.3.16 (the end of the central directory).
 """
 
+import posixpath
 import struct
 import zipfile
 import zlib
 from io import BytesIO
+from typing import Literal
 
 from apg_core.errors import LimitError, MeshError
+from apg_core.protocol.beside import Fetch
 from apg_core.protocol.limits import InputLimits
 
 _DIRECTORY_BYTES = 2**20  # some ten thousand entries; Python takes about ten times that to hold them
@@ -65,6 +68,26 @@ class Archive:
             raise LimitError(f"the zip unpacks to more than {self._limit:,} bytes, the limit", field="mesh")
         self._left -= len(content)
         return content
+
+
+def document_in(archive: Archive) -> tuple[Literal["gltf", "obj"], bytes, Fetch]:
+    """The one glTF or else OBJ in a zip, and where the files beside it are.
+
+    Raises:
+        MeshError: none, or more than one.
+        LimitError: more unpacked than `limits` allow.
+    """
+    gltfs, objs = ([name for name in archive.names if name.lower().endswith(end)] for end in (".gltf", ".obj"))
+    kind: Literal["gltf", "obj"] = "gltf" if gltfs else "obj"
+    found = gltfs or objs
+    if len(found) != 1:
+        raise MeshError(
+            f"the zip holds {len(gltfs)} .gltf and {len(objs)} .obj files; it must hold one and the files beside it, "
+            "or send a GLB",
+            field="mesh",
+        )
+    folder = posixpath.dirname(found[0])
+    return kind, archive.read(found[0]), lambda name: archive.read(posixpath.join(folder, name))
 
 
 def _check_directory(data: bytes) -> None:

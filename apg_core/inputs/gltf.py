@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Int
 
 from apg_core.errors import MeshError
-from apg_core.inputs.beside import Fetch
 from apg_core.inputs.draco import unpacked
 from apg_core.inputs.gltf_buffers import Buffers
 from apg_core.inputs.gltf_document import Accessor, Document, Draco, Node, Primitive, parse_document
@@ -20,6 +19,7 @@ from apg_core.inputs.gltf_looks import GltfLooks
 from apg_core.inputs.placing import Transform, placed
 from apg_core.inputs.textures import Textures
 from apg_core.protocol.arrays import FaceArray
+from apg_core.protocol.beside import Fetch
 from apg_core.protocol.limits import InputLimits, check_limit
 from apg_core.protocol.mesh import TriangleMesh
 

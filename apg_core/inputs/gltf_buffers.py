@@ -4,9 +4,9 @@ import base64
 import binascii
 
 from apg_core.errors import MeshError
-from apg_core.inputs.beside import Fetch, relative_name
 from apg_core.inputs.gltf_document import Buffer, Document, Meshopt
 from apg_core.meshopt.codec import decode
+from apg_core.protocol.beside import Fetch, relative_name
 from apg_core.protocol.limits import InputLimits, check_limit
 
 

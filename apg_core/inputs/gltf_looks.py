@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from apg_core.errors import MeshError
-from apg_core.inputs.beside import Fetch, relative_name
 from apg_core.inputs.gltf_buffers import Buffers
 from apg_core.inputs.textures import Textures
 from apg_core.protocol.appearance import AlphaMode, Appearance, Material, Texture, Wrap
+from apg_core.protocol.beside import Fetch, relative_name
 
 Index = Annotated[int, Field(ge=0, lt=2**40)]
 Share = Annotated[float, Field(ge=0, le=1)]

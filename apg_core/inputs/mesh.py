@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from apg_core.errors import MeshError
-from apg_core.inputs.archive import Archive
-from apg_core.inputs.beside import Folder, document_in
+from apg_core.inputs.archive import Archive, document_in
 from apg_core.inputs.content import read_bytes
 from apg_core.inputs.gltf import read_gltf
 from apg_core.inputs.mesh_format import mesh_format
 from apg_core.inputs.obj import read_obj
 from apg_core.inputs.plain_mesh import read_plain
 from apg_core.inputs.three_mf import read_3mf
+from apg_core.protocol.beside import Folder
 from apg_core.protocol.limits import InputLimits, check_limit
 from apg_core.protocol.mesh import TriangleMesh
 

@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from apg_core.errors import MeshError
-from apg_core.inputs.beside import Fetch
 from apg_core.inputs.obj_looks import Polygons, read_looks, vertex_colours
 from apg_core.inputs.plain_text import plain_text
 from apg_core.protocol.appearance import Appearance, Material
 from apg_core.protocol.arrays import FaceArray
+from apg_core.protocol.beside import Fetch
 from apg_core.protocol.limits import InputLimits, check_limit
 from apg_core.protocol.mesh import TriangleMesh
 

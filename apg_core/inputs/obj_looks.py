@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from apg_core.errors import InputError
-from apg_core.inputs.beside import Fetch, relative_name
 from apg_core.inputs.plain_text import plain_text
 from apg_core.inputs.textures import Textures
 from apg_core.protocol.appearance import Appearance, Material, Texture, linear
 from apg_core.protocol.arrays import FaceArray
+from apg_core.protocol.beside import Fetch, relative_name
 from apg_core.protocol.limits import InputLimits, check_limit
 
 _LINES = re.compile(rb"^(?:f|vt|usemtl|mtllib) [^\n]*$", re.MULTILINE)

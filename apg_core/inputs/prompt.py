@@ -10,12 +10,12 @@ import trimesh
 from PIL import Image as Pillow
 
 from apg_core.errors import PromptError
-from apg_core.inputs.beside import Folder, buffer_names, looks_beside
 from apg_core.inputs.image import check_image, read_image
 from apg_core.inputs.in_memory import look_of
 from apg_core.inputs.mask import check_mask, read_mask
 from apg_core.inputs.mesh import check_mesh, read_mesh
 from apg_core.inputs.placing import placed
+from apg_core.protocol.beside import Folder, buffer_names, looks_beside
 from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.mode import InputEntry, InputName, mode_of

@@ -105,7 +105,7 @@ def generate_from_image_and_mask(
     output_dir: Path | str | None = None,
     options: GenerationOptions | None = None,
 ) -> Generation:
-    """One part for each region of an indexed mask."""
+    """One part for each region of a mask."""
     return generate_parts(pipeline, image=image, mesh=mesh, mask=mask, output_dir=output_dir, options=options)
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -19,8 +19,10 @@ _KEY = re.compile(r"\w+(\.\w+)*")
 Content = dict[str, object]
 
 
-def read_config(path: Path) -> Content:
+def read_config(path: Path) -> tuple[Content, frozenset[str]]:
     """The file's keys over those of the file that its `__default__` names, with every `${section.key}` replaced.
+
+    Also the names of the keys that were put in so, which count as read.
 
     `__default__` is a path: absolute, or relative to the folder of the file that has it, then to the working
     directory.
@@ -30,19 +32,28 @@ def read_config(path: Path) -> Content:
             names no key.
     """
     content = _layered(path, ())
-    return {key: _resolved(value, content, path=path, within=()) for key, value in content.items()}
+    references = _References(content, path)
+    resolved = {key: references.resolved(value) for key, value in content.items()}
+    return resolved, frozenset(references.referred)
 
 
-def unread_keys(content: Mapping[str, object], section: type, *, name: str = "") -> Iterator[str]:
-    """A sentence for each key that `section` (a pydantic model or a dataclass) has no field for, however deep."""
+def unread_keys(
+    content: Mapping[str, object], section: type, *, referred: Collection[str] = (), name: str = ""
+) -> Iterator[str]:
+    """A sentence for each key that `section` (a pydantic model or a dataclass) has no field for, however deep.
+
+    Keys that are `referred` to, or have such a key in them, are read for another's sake.
+    """
     fields = _fields(section)
     for key, value in content.items():
         full = f"{name}{key}"
         if key not in fields:
+            if any(f"{one}.".startswith(f"{full}.") for one in referred):
+                continue
             close = difflib.get_close_matches(str(key), fields, n=1)
             yield f"nothing reads {full}" + (f"; did you mean {name}{close[0]}?" if close else "")
         elif isinstance(value, Mapping) and (below := fields[key]) is not None:
-            yield from unread_keys(value, below, name=f"{full}.")
+            yield from unread_keys(value, below, referred=referred, name=f"{full}.")
 
 
 def _layered(path: Path, above: tuple[Path, ...]) -> Content:
@@ -76,33 +87,43 @@ def _over(below: Content, above: Content) -> Content:
     return merged
 
 
-def _resolved(value: object, content: Content, *, path: Path, within: tuple[str, ...]) -> object:
-    if isinstance(value, dict):
-        return {key: _resolved(item, content, path=path, within=within) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_resolved(item, content, path=path, within=within) for item in value]
-    if not isinstance(value, str):
-        return value
+class _References:
+    """The references of one file's content, and the names of those that were followed."""
 
-    def referred(name: str) -> object:
+    def __init__(self, content: Content, path: Path) -> None:
+        self._content = content
+        self._path = path
+        self.referred: set[str] = set()
+
+    def resolved(self, value: object, within: tuple[str, ...] = ()) -> object:
+        """The value, each reference in it replaced by what it names; `within` are those that led here."""
+        if isinstance(value, dict):
+            return {key: self.resolved(item, within) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.resolved(item, within) for item in value]
+        if not isinstance(value, str):
+            return value
+        if (whole := _REFERENCE.fullmatch(value)) is not None:
+            return self._named(whole[1], within)  # keeps its type
+        return _REFERENCE.sub(lambda match: str(self._named(match[1], within)), value)
+
+    def _named(self, name: str, within: tuple[str, ...]) -> object:
         if name in within:
-            raise PresetError(f"{path}: ${{{name}}} refers to itself")
-        return _resolved(_look_up(name, content, path), content, path=path, within=(*within, name))
+            raise PresetError(f"{self._path}: ${{{name}}} refers to itself")
+        self.referred.add(name)
+        return self.resolved(self._look_up(name), (*within, name))
 
-    if (whole := _REFERENCE.fullmatch(value)) is not None:
-        return referred(whole[1])  # keeps its type
-    return _REFERENCE.sub(lambda match: str(referred(match[1])), value)
-
-
-def _look_up(name: str, content: Content, path: Path) -> object:
-    if _KEY.fullmatch(name) is None:
-        raise PresetError(f"{path}: ${{{name}}} cannot be honoured; only ${{section.key}} is, a key of this file")
-    found: object = content
-    for key in name.split("."):
-        if not isinstance(found, dict) or key not in found:
-            raise PresetError(f"{path}: ${{{name}}} names no key of this file")
-        found = found[key]
-    return found
+    def _look_up(self, name: str) -> object:
+        if _KEY.fullmatch(name) is None:
+            raise PresetError(
+                f"{self._path}: ${{{name}}} cannot be honoured; only ${{section.key}} is, a key of this file"
+            )
+        found: object = self._content
+        for key in name.split("."):
+            if not isinstance(found, dict) or key not in found:
+                raise PresetError(f"{self._path}: ${{{name}}} names no key of this file")
+            found = found[key]
+        return found
 
 
 def _fields(section: type) -> dict[str, type | None]:

@@ -33,9 +33,10 @@ def load_preset(name_or_path: str | Path) -> Preset:
         PresetError: there is no such preset, or the file is not one.
     """
     path = _find(name_or_path).absolute()
-    content = read_config(path)
+    content, referred = read_config(path)
     file = _checked(content, path)
-    for sentence in (*unread_keys(content, PresetFile), *_unread_variants(content, file.scheduler)):
+    unread = unread_keys(content, PresetFile, referred=referred)
+    for sentence in (*unread, *_unread_variants(content, file.scheduler)):
         log.warning("%s: %s", path, sentence)
     name = path.parent.name if path.name == PRESET_FILE else path.stem
     ours = path.is_relative_to(HERE)

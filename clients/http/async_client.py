@@ -38,7 +38,7 @@ class AsyncAutoPartGenClient(AsyncJobs):
         await self._http.aclose()
 
     async def submit(self, **given: Unpack[Inputs]) -> Job:
-        """Queue a job for an image, a mesh, or both, with an indexed part mask of the image if there is one."""
+        """Queue a job for an image, a mesh, or both, with a part mask of the image if there is one."""
         return await self._run(self._calls.submit(**given))
 
     async def edit(self, job: Job | str, change: Edit, *, idempotency_key: str | None = None) -> Job:

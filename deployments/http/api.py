@@ -16,7 +16,7 @@ from deployments.http.studio import add_studio
 from deployments.uploads import remove_strays
 
 _DESCRIPTION = (
-    "Give one object as an image, a mesh, an indexed part mask or a mix of these; get its parts as meshes, one after "
+    "Give one object as an image, a mesh, a part mask or a mix of these; get its parts as meshes, one after "
     "the other. Work is done by *jobs*: submit one, follow its events, fetch its artifacts. Every failure is "
     "`application/problem+json`."
 )

@@ -13,7 +13,9 @@ from deployments.http.service import DeskDep, OwnerDep
 from deployments.stores.jobs.records import StoredArtifact
 
 router = APIRouter(tags=["artifacts"])
-_FILE = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+# Many makers of clients know no `*/*`, and leave out what has nothing else.
+_FILE = {"content": {"application/octet-stream": _BYTES, "*/*": _BYTES}}
 
 
 @router.head("/v1/jobs/{job_id}/artifacts/{name}", include_in_schema=False)

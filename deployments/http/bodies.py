@@ -37,16 +37,13 @@ _OPTIONS = TypeAdapter(dict[str, JsonValue])
 
 
 class JobRequest(BaseModel):
-    """The JSON form of a submission."""
+    """The JSON form of a submission, its files as base64 or as data URIs."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     image: str | None = Field(default=None, min_length=1)
-    """PNG, JPEG or WebP, as base64 or as a data URI."""
     mesh: str | None = Field(default=None, min_length=1)
-    """GLB, glTF, OBJ, PLY, STL or OFF, as base64 or as a data URI."""
     mask: str | None = Field(default=None, min_length=1)
-    """Indexed part mask (PNG or WebP) of the image, as base64 or as a data URI."""
     options: dict[str, JsonValue] = {}
     """Generation options by name."""
     preset: str | None = Field(default=None, min_length=1, max_length=200)

@@ -9,6 +9,7 @@ from apg_core.protocol.mode import INPUTS
 from apg_core.protocol.options import GenerationOptions
 from deployments.desk import Desk
 from deployments.http.bodies import JobRequest
+from deployments.http.request_ids import HEADER, WELL_FORMED
 from deployments.http.service import Service
 
 Schema = dict[str, Any]
@@ -16,6 +17,7 @@ Schema = dict[str, Any]
 _OPEN = ("/health/", "/v2/health/")
 _REFERENCE = "#/components/schemas/"
 _OPTIONS, _REQUEST, _FORM = "GenerationOptions", "JobRequest", "JobForm"
+_REQUEST_ID = "RequestId"
 
 SUBMISSION: Schema = {
     "required": True,
@@ -32,6 +34,15 @@ SUBMISSION: Schema = {
 
 EDIT: Schema = {"required": True, "content": {"application/json": {"schema": {"$ref": _REFERENCE + "Edit"}}}}
 """The body of an edit."""
+
+
+REQUEST_ID: Schema = {
+    "name": HEADER,
+    "in": "header",
+    "description": "Your id for this request: it is in the answer, in problems and in the service's logs.",
+    "schema": {"type": "string", "pattern": f"^{WELL_FORMED.pattern}$"},
+}
+"""The header that any request may have; one that is left out, or not well formed, is made up."""
 
 
 MASK_REQUEST: Schema = {
@@ -67,11 +78,14 @@ def completed(document: Schema, service: Service) -> Schema:
     components = document["components"]
     components["schemas"] |= _of_submissions(service.desk) | _of_edits()
     components["schemas"]["MaskOptions"] = MaskOptions.model_json_schema()
+    components["parameters"] = {_REQUEST_ID: REQUEST_ID}
     for operation in _operations(document):
+        operation.setdefault("parameters", []).append({"$ref": f"#/components/parameters/{_REQUEST_ID}"})
         for answer in operation["responses"].values():
             for content in answer.get("content", {}).values():
-                if "itemSchema" in content:  # OpenAPI 3.1 has none: there the schema of a stream is that of an item
-                    content["schema"] = content.pop("itemSchema")
+                # OpenAPI 3.1 has none: some hold the whole text against the schema, others each event.
+                if (event := content.pop("itemSchema", None)) is not None:
+                    content["schema"] = {"anyOf": [{"type": "string"}, event]}
     if service.keys is None:
         for operation in _operations(document):
             operation["responses"].pop("401", None)
@@ -91,6 +105,8 @@ def _of_submissions(desk: Desk) -> Schema:
     options = {"$ref": _REFERENCE + _OPTIONS}
     as_json = JobRequest.model_json_schema()
     as_json["properties"]["options"] = options
+    for name, kind in INPUTS.items():
+        as_json["properties"][name]["description"] = f"{kind.about}; as base64 or as a data URI"
     del as_json["$defs"]  # of the options that these take the place of
     as_form = {
         "type": "object",

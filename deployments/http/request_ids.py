@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "X-Request-ID"
-_WELL_FORMED = re.compile(r"[\x20-\x7e]{1,200}")
+WELL_FORMED = re.compile(r"[\x20-\x7e]{1,200}")
 
 
 class RequestIds:
@@ -37,7 +37,7 @@ class RequestIds:
 def request_id_in(headers: Headers) -> str:
     """The id that a request brings, or a new one where it brings none that is well formed."""
     given = headers.get(HEADER, "")
-    return given if _WELL_FORMED.fullmatch(given) else uuid4().hex
+    return given if WELL_FORMED.fullmatch(given) else uuid4().hex
 
 
 def request_id_of(request: HTTPConnection) -> str:

@@ -54,7 +54,7 @@ async def submit_job(
     idempotency_key: IdempotencyHeader = None,
     prefer: PreferHeader = None,
 ) -> Job:
-    """Give an image, a mesh, or both; with an image also an indexed part mask."""
+    """Give an image, a mesh, or both; with an image also a part mask."""
     with upload_folder(file_bytes=desk.limits.upload_bytes) as folder:
         upload = await receive(request, folder, json_bytes=desk.limits.json_bytes)
         receipt = await desk.submit(upload, owner=owner, key=idempotency_key, request_id=request_id_of(request))

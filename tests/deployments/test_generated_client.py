@@ -10,6 +10,7 @@ from httpx_sse import EventSource, ServerSentEvent
 from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from apg_core.protocol.mode import INPUTS
 from tests.support.http_server import Server
 from tests.support.inputs import mask_png, png
 
@@ -140,7 +141,23 @@ def test_both_forms_of_a_submission_refer_to_the_same_options(client: GeneratedC
         assert schemas[name]["properties"]["options"] == {"$ref": "#/components/schemas/GenerationOptions"}
 
 
+def test_both_forms_of_a_submission_name_every_format_of_its_files(client: GeneratedClient) -> None:
+    for form in ("JobForm", "JobRequest"):
+        for name, kind in INPUTS.items():
+            described = client.document["components"]["schemas"][form]["properties"][name]["description"]
+            assert kind.accepted in described
+
+
+def test_any_request_may_have_an_id_of_its_own(client: GeneratedClient) -> None:
+    answer = client.list_models(headers={"X-Request-ID": "mine"})
+    assert answer.headers["x-request-id"] == ["mine"]
+    for path, operations in client.document["paths"].items():
+        for operation in operations.values():
+            assert {"$ref": "#/components/parameters/RequestId"} in operation["parameters"], path
+
+
 def test_the_items_of_the_event_stream_are_described(client: GeneratedClient) -> None:
     answer = client.document["paths"]["/v1/jobs/{job_id}/events"]["get"]["responses"]["200"]
-    item = answer["content"]["text/event-stream"]["schema"]
+    text, item = answer["content"]["text/event-stream"]["schema"]["anyOf"]
+    assert text == {"type": "string"}
     assert item["properties"]["data"]["contentSchema"] == {"$ref": "#/components/schemas/Event"}

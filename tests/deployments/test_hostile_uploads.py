@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from tests.inputs.test_draco import compressed, draco_glb
+from tests.inputs.test_meshopt import meshopt_glb
 from tests.support.http_server import Server
 from tests.support.inputs import box_glb, png
 
@@ -84,6 +87,14 @@ def gltf_with(uri: str) -> bytes:
     return json.dumps(triangles(3, uri=uri)).encode()
 
 
+def picture(kind: str, find: bytes = b"", replace: bytes = b"") -> bytes:
+    """A picture of 24 x 16 in a format, its file changed at one place."""
+    content = BytesIO()
+    Image.new("RGB", (24, 16)).save(content, kind)
+    assert find in content.getvalue()
+    return content.getvalue().replace(find, replace)
+
+
 ENTITIES = b'<!DOCTYPE a [<!ENTITY a "%s"><!ENTITY b "&a;&a;&a;&a;">]><a>&b;</a>' % (b"a" * 1000)
 MESHES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a header of ten million faces (STL)": ("a.stl", stl_of_ten_million),
@@ -107,6 +118,13 @@ MESHES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "XML entities": ("a.3mf", lambda: three_mf(ENTITIES)),
     "deep XML": ("a.3mf", lambda: three_mf(b"<a>" * 1_000_000)),
     "an XML bomb": ("a.3mf", lambda: three_mf(b"<a>" + b" " * 400_000_000)),
+    "a meshopt bomb": ("a.glb", lambda: meshopt_glb(view={"count": 2**30, "byteStride": 256})),
+    "damaged meshopt": ("a.glb", lambda: meshopt_glb(b"X" * 500)),
+    "more in Draco's packing than declared": ("a.glb", lambda: draco_glb(compressed(), corners=300)),
+    "billions of vertices in Draco's packing": (
+        "a.glb",
+        lambda: draco_glb(compressed()[:13] + b"\xff\xff\xff\xff\x0f" + compressed()[15:]),
+    ),
     "an include": ("a.obj", lambda: b"mtllib /etc/passwd\ncall /etc/passwd\nv 0 0 0\n"),
 }
 IMAGES: dict[str, tuple[str, Callable[[], bytes]]] = {
@@ -116,6 +134,16 @@ IMAGES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a web page": ("a.png", lambda: b"<svg onload=alert(1)>"),
     "a bomb (BMP)": ("a.bmp", lambda: b"BM" + struct.pack("<3I3I2H", 54, 0, 54, 40, 60_000, 60_000, 1, 24) + bytes(99)),
     "a bomb (GIF)": ("a.gif", lambda: b"GIF89a" + struct.pack("<2H3x", 65_000, 65_000) + b"," + bytes(99)),
+    "a bomb (TIFF)": (
+        "a.tif",
+        lambda: picture("TIFF", struct.pack("<HHII", 256, 4, 1, 24), struct.pack("<HHII", 256, 4, 1, 60_000_000)),
+    ),
+    "a bomb (AVIF)": (
+        "a.avif",
+        lambda: picture("AVIF", struct.pack(">II", 24, 16), struct.pack(">II", 60_000, 60_000)),
+    ),
+    "truncated (TIFF)": ("a.tif", lambda: picture("TIFF")[:40]),
+    "truncated (AVIF)": ("a.avif", lambda: picture("AVIF")[:80]),
     "a zip": ("a.png", lambda: b"PK\3\4" + bytes(100)),
 }
 

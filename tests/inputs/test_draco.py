@@ -1,5 +1,6 @@
 """Draco-compressed glTF against the same triangles uncompressed; and hostile ones."""
 
+import DracoPy
 import numpy as np
 import pytest
 import trimesh
@@ -8,8 +9,6 @@ from apg_core.errors import ApgError, LimitError, MeshError
 from apg_core.inputs import read_mesh
 from apg_core.protocol.limits import InputLimits
 from tests.inputs.test_read_mesh import glb, triangle_document, triangle_soup
-
-DracoPy = pytest.importorskip("DracoPy", reason="the environment lacks DracoPy")
 
 SPHERE = trimesh.creation.icosphere(subdivisions=2, radius=0.5)
 

@@ -11,8 +11,8 @@ import pytest
 
 from apg_core.errors import ApgError, LimitError, MeshError
 from apg_core.inputs import read_mesh
-from apg_core.inputs.beside import Folder, packed
 from apg_core.inputs.prompt import input_entries, read_prompt
+from apg_core.protocol.beside import Folder, packed
 from apg_core.protocol.limits import InputLimits
 from tests.inputs.test_read_mesh import triangle_document, triangle_glb, triangle_gltf
 

@@ -15,10 +15,10 @@ from apg_core.errors import MeshError
 from apg_core.geometry.files import write_model
 from apg_core.geometry.files.model import FilePart, Model
 from apg_core.geometry.texels import corner_colours
-from apg_core.inputs.beside import Folder, packed
 from apg_core.inputs.mesh import read_mesh
 from apg_core.inputs.prompt import input_entries, read_prompt
 from apg_core.protocol.appearance import Appearance, Material, linear
+from apg_core.protocol.beside import Folder, packed
 from apg_core.protocol.limits import InputLimits
 from apg_core.protocol.mesh import TriangleMesh
 

@@ -48,7 +48,7 @@ def test_a_reference_has_the_value_and_the_type_of_the_key_that_it_names(tmp_pat
     c: {again: "${b.number}", items: ["${a.name}", "plain"]}
     top: ${a.number}
     """
-    content = read_config(write(tmp_path / "config.yaml", text))
+    content, _ = read_config(write(tmp_path / "config.yaml", text))
     assert content["b"] == {"number": 3, "switch": True, "pair": [1, 2.5], "path": "to/x_3.pth"}
     assert content["c"] == {"again": 3, "items": ["x", "plain"]}
     assert content["top"] == 3
@@ -59,6 +59,15 @@ def test_references_are_followed_after_files_are_laid_over_each_other(tmp_path: 
     text = "__default__: base.yaml\ndit: {in_channels: 32}\nvae: {latent_channels: '${dit.in_channels}'}\n"
     preset = load_preset(write(tmp_path / "mine.yaml", text))
     assert preset.dit.latent_channels == preset.vae.latent_channels == 32
+
+
+def test_a_key_that_another_refers_to_is_read_and_needs_no_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = f"__default__: {CONFIG}\nplaces: {{mine: runs}}\nvae: {{checkpoint_path: '${{places.mine}}/vae.pth'}}\n"
+    preset = load_preset(write(tmp_path / "mine.yaml", text + "steps: 3\n"))
+    assert preset.weights["vae"].path == Path("runs/vae.pth")
+    assert [record.getMessage() for record in caplog.records] == [f"{tmp_path / 'mine.yaml'}: nothing reads steps"]
 
 
 @pytest.mark.parametrize(

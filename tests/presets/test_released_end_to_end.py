@@ -74,6 +74,18 @@ def test_a_picture_goes_through_dinov2_of_torch_hub(release: Path, tmp_path: Pat
     assert len(manifest["parts"]) == 1
 
 
+def test_what_a_config_has_made_is_edited_with_that_config(
+    release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = release / "release" / "configs" / "default.yaml"
+    generate(release, config, tmp_path / "out")
+    change = ["edit", str(tmp_path / "out"), "--rename", "0=box", "--in_place"]
+    assert main(change) != 0
+    assert "was made with a config file, default: name it with --config" in capsys.readouterr().err
+    assert main([*change, "--config", str(config)]) == 0
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["parts"][0]["name"] == "box"
+
+
 def test_swapped_denoisers_are_noticed_and_visible_in_the_manifest(
     release: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

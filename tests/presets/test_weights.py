@@ -215,5 +215,13 @@ def test_doctor_says_what_it_found_where_and_what_is_missing(
     assert f"  background: {rmbg} (7 bytes)" in lines
     looked = lines.index("  vae: missing; looked for")
     places = [home / "cwd" / "checkpoints", repository / "configs" / "checkpoints", repository / "checkpoints"]
-    assert lines[looked + 1 : looked + 4] == [f"    {place / 'autopartgen_vae.pth'}" for place in places]
+    assert lines[looked + 1 : looked + 4] == [f"    {place}: autopartgen_vae.pth" for place in places]
     assert lines[-1] == f"  weights missing (vae); run `apg fetch-weights {config}`"
+
+
+def test_doctor_has_a_line_for_each_folder_that_it_looked_into(
+    home: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--preset", str(repository / "configs" / CONFIG.name)]) == 0
+    folder = repository / "checkpoints" / "RMBG-1.4"
+    assert f"    {folder}: model.safetensors, pytorch_model.bin" in capsys.readouterr().out.splitlines()

@@ -8,11 +8,9 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 from urllib.parse import unquote
 
 from apg_core.errors import InputError, MeshError
-from apg_core.inputs.archive import Archive
 from apg_core.protocol.limits import InputLimits, check_limit
 
 _LIBRARY = re.compile(rb"^[ \t]*mtllib[ \t]+([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
@@ -103,34 +101,16 @@ class Folder:
         return path.read_bytes()
 
 
-def packed(text: bytes, ending: str, fetch: Fetch) -> bytes:
-    """A zip of a glTF or OBJ and what is beside it, for those who can only hand on one file."""
-    names = buffer_names(text) if ending.lower() == ".gltf" else []
-    files = {name: fetch(name) for name in names} | dict(looks_beside(text, ending, fetch))
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
+def packed(content: bytes, ending: str, fetch: Fetch, limits: InputLimits | None = None) -> bytes | None:
+    """A zip of a glTF or OBJ and what is beside it, for those who can only hand on one file; None of what is alone."""
+    names = buffer_names(content, limits) if ending.lower() == ".gltf" else []
+    files = {name: fetch(name) for name in names} | dict(looks_beside(content, ending, fetch))
+    if not files:
+        return None
+    together = io.BytesIO()
+    with zipfile.ZipFile(together, "w") as archive:
         # Without the time of day, for equal hashes.
-        archive.writestr(zipfile.ZipInfo(f"mesh{ending.lower()}"), text)
+        archive.writestr(zipfile.ZipInfo(f"mesh{ending.lower()}"), content)
         for name, own in files.items():
             archive.writestr(zipfile.ZipInfo(name), own)
-    return content.getvalue()
-
-
-def document_in(archive: Archive) -> tuple[Literal["gltf", "obj"], bytes, Fetch]:
-    """The one glTF or else OBJ in a zip, and where the files beside it are.
-
-    Raises:
-        MeshError: none, or more than one.
-        LimitError: more unpacked than `limits` allow.
-    """
-    gltfs, objs = ([name for name in archive.names if name.lower().endswith(end)] for end in (".gltf", ".obj"))
-    kind: Literal["gltf", "obj"] = "gltf" if gltfs else "obj"
-    found = gltfs or objs
-    if len(found) != 1:
-        raise MeshError(
-            f"the zip holds {len(gltfs)} .gltf and {len(objs)} .obj files; it must hold one and the files beside it, "
-            "or send a GLB",
-            field="mesh",
-        )
-    folder = posixpath.dirname(found[0])
-    return kind, archive.read(found[0]), lambda name: archive.read(posixpath.join(folder, name))
+    return together.getvalue()
