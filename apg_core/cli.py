@@ -32,9 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = _parsed(given)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(name)s: %(message)s")
-    run: Command = options.run
     try:
-        return run(options)
+        return _ran(options)
+    except BrokenPipeError:  # what reads our output, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except InputError as error:
         print(f"apg: {error.message}", file=sys.stderr)
         return USAGE
@@ -44,6 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("apg: interrupted; parts written so far stay", file=sys.stderr)
         return INTERRUPTED
+
+
+def _ran(options: argparse.Namespace) -> int:
+    run: Command = options.run
+    code = run(options)
+    sys.stdout.flush()
+    return code
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:

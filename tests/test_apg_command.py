@@ -2,6 +2,9 @@
 
 import argparse
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +48,15 @@ def test_generate_leaves_parts_and_a_manifest_and_warns_of_random_weights(
     printed = capsys.readouterr()
     assert "2 parts" in printed.out
     assert "random" in printed.err
+
+
+def test_nobody_reads_what_it_prints() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    apg = Path(sys.executable).with_name("apg")
+    ran = subprocess.run([apg, "doctor"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("flag", ["-o", "--output", "--output-dir"])
