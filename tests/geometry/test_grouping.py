@@ -8,6 +8,7 @@ from apg_core.geometry.parts.claims import Claims
 from apg_core.geometry.parts.grouping import (
     ACROSS,
     APART,
+    Bound,
     groups_of,
     separate_parts,
     share_out,
@@ -34,30 +35,30 @@ def likely(**pairs: float) -> np.ndarray:
 
 
 def test_what_is_likely_one_part_is_one_group_and_the_rest_stays_apart() -> None:
-    group = groups_of(likely(p01=0.9, p23=0.9), CHAIN, ALIKE, most=9)
+    group = groups_of(likely(p01=0.9, p23=0.9), CHAIN, ALIKE, most=9, bound=Bound())
     assert group.tolist() == [0, 0, 1, 1]
 
 
 def test_what_does_not_touch_joins_through_others_or_where_it_is_very_likely() -> None:
-    apart = groups_of(likely(p02=ACROSS - 0.01), CHAIN, ALIKE, most=9)
+    apart = groups_of(likely(p02=ACROSS - 0.01), CHAIN, ALIKE, most=9, bound=Bound())
     assert len(set(apart.tolist())) == 4
-    across = groups_of(likely(p02=ACROSS), CHAIN, ALIKE, most=9)
+    across = groups_of(likely(p02=ACROSS), CHAIN, ALIKE, most=9, bound=Bound())
     assert across.tolist() == [0, 1, 0, 2]
-    joined = groups_of(likely(p01=0.9, p12=0.9, p02=0.9), CHAIN, ALIKE, most=9)
+    joined = groups_of(likely(p01=0.9, p12=0.9, p02=0.9), CHAIN, ALIKE, most=9, bound=Bound())
     assert joined.tolist() == [0, 0, 0, 1]
 
 
 def test_a_group_counts_by_the_volume_of_its_pieces() -> None:
     together = likely(p01=0.95, p02=0.1, p12=0.9)
-    assert groups_of(together, CHAIN, np.array([9.0, 1, 1, 1]), most=9).tolist() == [0, 0, 1, 2]
-    assert groups_of(together, CHAIN, np.array([1.0, 9, 1, 1]), most=9).tolist() == [0, 0, 0, 1]
+    assert groups_of(together, CHAIN, np.array([9.0, 1, 1, 1]), most=9, bound=Bound()).tolist() == [0, 0, 1, 2]
+    assert groups_of(together, CHAIN, np.array([1.0, 9, 1, 1]), most=9, bound=Bound()).tolist() == [0, 0, 0, 1]
 
 
 def test_past_the_expected_number_less_is_enough_to_be_one_group() -> None:
     together = likely(p01=APART - 0.05, p12=APART / 2 - 0.05, p23=APART - 0.1)
 
     def group(expected: int, surplus: float) -> list[int]:
-        return groups_of(together, CHAIN, ALIKE, most=9, expected=expected, surplus=surplus).tolist()
+        return groups_of(together, CHAIN, ALIKE, most=9, bound=Bound(expected=expected, surplus=surplus)).tolist()
 
     assert group(1, 1.0) == group(4, 0.0) == [0, 1, 2, 3]
     assert group(3, 0.5) == [0, 0, 1, 2]
@@ -69,7 +70,7 @@ def test_past_the_expected_number_less_is_enough_to_be_one_group() -> None:
 def test_no_more_groups_than_allowed_even_of_pieces_that_touch_nothing(most: int) -> None:
     together = likely(p01=0.4, p12=0.3, p23=0.2)
     for contact in (CHAIN, np.zeros((4, 4))):
-        assert len(set(groups_of(together, contact, ALIKE, most=most).tolist())) == most
+        assert len(set(groups_of(together, contact, ALIKE, most=most, bound=Bound()).tolist())) == most
 
 
 def test_a_crumb_is_part_of_what_it_touches_most_and_one_that_touches_nothing_stays() -> None:

@@ -33,21 +33,34 @@ CRUMB = 1e-4
 """Share of the whole's volume below which what touches something is no part of its own."""
 
 
+@dataclass(frozen=True)
+class Bound:
+    """The probability of being one part from which two groups become one."""
+
+    apart: float = APART
+    expected: int = 0
+    """How many groups there should be."""
+    surplus: float = 1.0
+    """What `apart` is multiplied with while there are more."""
+
+    def of(self, groups: int) -> float:
+        """The same while there are so many groups."""
+        return self.apart if groups <= self.expected else self.surplus * self.apart
+
+
 def groups_of(
     together: Float[np.ndarray, "K K"],
     contact: Float[np.ndarray, "K K"],
     volumes: Float[np.ndarray, " K"],
     *,
     most: int,
-    apart: float = APART,
-    expected: int = 0,
-    surplus: float = 1.0,
+    bound: Bound,
 ) -> Int[np.ndarray, " K"]:
     """A number for each piece, that of its group.
 
     The two groups that are the most likely to be one part become one, of those that touch and of those from `ACROSS`
-    on, until that is less likely than `apart`, or past the `expected` number of groups `surplus` times that, and there
-    are `most` at most. How likely two groups are is the mean over their pieces, by volume.
+    on, until that is less likely than the bound, and there are `most` at most. How likely two groups are is the mean
+    over their pieces, by volume.
     """
     weight = np.outer(volumes, volumes)
     likely, touching = together * weight, contact > 0
@@ -60,8 +73,7 @@ def groups_of(
         near = np.where(touching | (mean >= ACROSS), mean, -1.0)
         candidates = near if near.max() >= 0 else mean
         i, j = np.unravel_index(int(candidates.argmax()), mean.shape)
-        least = apart if alive.sum() <= expected else surplus * apart
-        if alive.sum() <= most and (near.max() < 0 or mean[i, j] < least):
+        if alive.sum() <= most and (near.max() < 0 or mean[i, j] < bound.of(int(alive.sum()))):
             break
         for matrix in (likely, weight):
             matrix[i] += matrix[j]
@@ -101,16 +113,10 @@ def share_out(pieces: Sequence[Manifold], claims: Claims, *, agreement: float, f
     relations, inside = relations_of(pieces), claims.inside
     alike = claims.nearest @ claims.nearest.T
     together = expit(log_odds(relations) + SAMPLED * agreement**2 * (2 * alike - 1))
+    bound = Bound(expected=inside.shape[1], surplus=1 - SURPLUS * agreement)
     most = min(inside.shape[1] + further, len(pieces))
     while True:
-        group = groups_of(
-            together,
-            relations.contact,
-            relations.volumes,
-            most=most,
-            expected=inside.shape[1],
-            surplus=1 - SURPLUS * agreement,
-        )
+        group = groups_of(together, relations.contact, relations.volumes, most=most, bound=bound)
         group = without_crumbs(group, relations.contact, relations.volumes)
         owner = _named(group, inside, relations.volumes)
         if owner.max() < inside.shape[1] + further or most == 1:
@@ -130,14 +136,14 @@ class Separate:
 def separate_parts(pieces: Sequence[Manifold], claims: Claims) -> list[Separate]:
     """What networks set apart from all else, and sampled parts overlooked, or took for some of another part.
 
-    Of what one sampled part has whole, the largest group remains that part's, and others count where they are
-    `LARGE`. The largest come first.
+    Of what one sampled part has whole, the largest group remains that part's, and others count where they are `LARGE`
+    and touch the rest of it: a part of several bodies is one. The largest come first.
     """
     relations = relations_of(pieces)
-    volumes = relations.volumes
+    volumes, contact = relations.volumes, relations.contact
     together = expit(log_odds(relations))
-    group = groups_of(together, relations.contact, volumes, most=len(pieces), apart=SEPARATE)
-    group = without_crumbs(group, relations.contact, volumes)
+    group = groups_of(together, contact, volumes, most=len(pieces), bound=Bound(SEPARATE))
+    group = without_crumbs(group, contact, volumes)
     sizes = np.bincount(group, volumes)
     home = claims.nearest.argmax(axis=1)
     bulk = (np.eye(len(sizes))[group].T @ (volumes[:, None] * claims.nearest)).argmax(axis=0)
@@ -152,6 +158,7 @@ def separate_parts(pieces: Sequence[Manifold], claims: Claims) -> list[Separate]
             and claims.nearest[own, part].min() >= WHOLLY
             and bulk[part] != number
             and sizes[number] >= LARGE * sizes.sum()
+            and contact[np.ix_(own, (home == part) & (group != number))].any()
         ):
             found.append(Separate(own, unclaimed=False))
     return found
