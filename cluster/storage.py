@@ -90,8 +90,12 @@ class Place:
             if limits is not None:
                 size = files.get_file_info(path).size or 0
                 check_limit(f"bytes of the {field} file", size, limits.upload_bytes, field=field)
-            with files.open_input_stream(path) as stream:
-                content: bytes = stream.read()
+            content: bytes
+            if self.is_local:  # a pipe, too, in which pyarrow would look for an end
+                content = Path(path).read_bytes()
+            else:
+                with files.open_input_stream(path) as stream:
+                    content = stream.read()
         except (OSError, ValueError) as error:  # the latter for names that no system takes
             message = f"cannot read {self.address!r}: {_reason(error)}; check the path"
             raise PromptError(message, field=field) from error

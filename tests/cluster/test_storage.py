@@ -1,6 +1,8 @@
 """Places on this machine and in an S3 bucket behave alike."""
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,14 @@ def test_clearing_leaves_what_is_not_a_result(place: Place) -> None:
         folder.write(name, b"x")
     folder.clear_results()
     assert place.join("cleared").folder_names() == (["notes.txt"], [])
+
+
+def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "all.jsonl")
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(Place.of(tmp_path / "all.jsonl").read)
+        (tmp_path / "all.jsonl").write_bytes(b"{}\n" * 100_000)
+        assert reading.result(timeout=60) == b"{}\n" * 100_000
 
 
 def test_a_file_above_the_limit_is_not_read(place: Place) -> None:

@@ -42,7 +42,7 @@ FLAGS = (
     "--no-first-run",
 )
 DESKTOP, PHONE = (1440, 900), (390, 844)
-START_SECONDS, PATIENCE_SECONDS = 120, 60
+START_SECONDS, PATIENCE_SECONDS = 120, 240
 DROP = """([selector, files]) => {
   const carried = new DataTransfer();
   for (const {name, content} of files) {
