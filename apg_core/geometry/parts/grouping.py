@@ -146,7 +146,7 @@ def separate_parts(pieces: Sequence[Manifold], claims: Claims) -> list[Separate]
     group = without_crumbs(group, contact, volumes)
     sizes = np.bincount(group, volumes)
     home = claims.nearest.argmax(axis=1)
-    bulk = (np.eye(len(sizes))[group].T @ (volumes[:, None] * claims.nearest)).argmax(axis=0)
+    bulk = (_members(group, volumes).T @ claims.nearest).argmax(axis=0)
     found = []
     for number in np.argsort(-sizes, kind="stable"):
         own = np.flatnonzero(group == number)
@@ -154,8 +154,7 @@ def separate_parts(pieces: Sequence[Manifold], claims: Claims) -> list[Separate]
         if claims.inside[own].max() < CLAIMED:
             found.append(Separate(own, unclaimed=True))
         elif (
-            (home[own] == part).all()
-            and claims.nearest[own, part].min() >= WHOLLY
+            claims.nearest[own, part].min() >= WHOLLY
             and bulk[part] != number
             and sizes[number] >= LARGE * sizes.sum()
             and contact[np.ix_(own, (home == part) & (group != number))].any()
@@ -186,10 +185,15 @@ def grown_into(pieces: Sequence[Manifold], owner: Int[np.ndarray, " K"]) -> Int[
     return owner
 
 
+def _members(group: Int[np.ndarray, " K"], volumes: Float[np.ndarray, " K"]) -> Float[np.ndarray, "K G"]:
+    """The volume of each piece in the column of its group."""
+    return (group[:, None] == np.arange(group.max() + 1)) * volumes[:, None]
+
+
 def _named(
     group: Int[np.ndarray, " K"], inside: Float[np.ndarray, "K S"], volumes: Float[np.ndarray, " K"]
 ) -> Int[np.ndarray, " K"]:
-    member = (group[:, None] == np.arange(group.max() + 1)).astype(float) * volumes[:, None]
+    member = _members(group, volumes)
     common = member.T @ inside
     joint = member.sum(axis=0)[:, None] + (volumes @ inside)[None] - common
     groups, parts = linear_sum_assignment(-common / np.maximum(joint, 1e-12))
