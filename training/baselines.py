@@ -55,7 +55,7 @@ BASELINES: Mapping[str, Callable[[TriangleMesh], list[TriangleMesh]]] = {
     "whole": the_whole,
     "components": components,
     **{
-        f"coacd_{threshold}": lambda mesh, at=threshold: coacd_pieces(mesh, at) for threshold in (0.02, 0.05, 0.1, 0.15)
+        f"coacd_{threshold}": lambda mesh, at=threshold: coacd_pieces(mesh, at) for threshold in (0.15, 0.1, 0.05, 0.02)
     },
 }
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -10,11 +11,15 @@ from apg_core.flags import Subparsers, add_option_flags, add_precision_flag, cho
 from apg_core.protocol.mode import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from rich.console import Console
 
+    from training.cases import Case
     from training.evaluate import Result
+    from training.workers import Loading
+
+    Measure = Callable[[Case], Result]
 
 MODES: tuple[Mode, ...] = ("mesh", "image_mesh_mask", "image")
 """The rows of a model card."""
@@ -60,35 +65,41 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=100, help="objects at most [100]")
     parser.add_argument("--output", type=Path, required=True, help="folder for tables and pictures")
     parser.add_argument("--preset", default="tiny", help="a preset, or the path of a config file [tiny]")
+    parser.add_argument(
+        "--workers", type=_at_least_one, default=1, help="processes that measure objects beside each other [1]"
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... [cuda where there is one]")
     add_precision_flag(parser)
     add_option_flags(parser)
 
 
+def _at_least_one(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is below 1")
+    return number
+
+
 def _evaluate(options: argparse.Namespace) -> int:
     from rich.console import Console  # these imports take seconds
 
-    from apg_core.pipeline.local import load_pipeline
     from training.baselines import BASELINES
-    from training.evaluate import evaluate, evaluate_baseline, find_cases, reconstruct
+    from training.evaluate import find_cases, reconstruct
     from training.report import table, write_report
 
-    chosen = chosen_options(options)
+    measures = _generating(options, options.modes)
+    if options.baseline:
+        measures |= _baselines([name for name in BASELINES if name.startswith(tuple(options.baseline))])
     cases = find_cases(options.dataset, options.count, fused=options.fused)
-    pipeline = load_pipeline(options.preset, options.device, precision=options.precision)
     console = Console(file=sys.stdout)
-    baselines = [name for name in BASELINES if name.startswith(tuple(options.baseline))] if options.baseline else []
-    runs = {mode: evaluate(pipeline, cases, mode=mode, options=chosen) for mode in options.modes}
-    runs |= {name: evaluate_baseline(name, cases) for name in baselines}
     summaries: dict[str, dict[str, float]] = {}
-    for name, run in runs.items():
-        results, interrupted = _watched(name, run, console)
+    for name, measure in measures.items():
+        results, interrupted = _watched(name, measure, cases, options.workers, console)
         summaries[name] = write_report(results, cases, options.output / name)
         if interrupted:
             console.print(table(summaries))
             return INTERRUPTED
     if options.reconstruction:
-        summaries["autoencoder"] = reconstruct(pipeline, cases)
+        summaries["autoencoder"] = reconstruct(_loading(options).pipeline, cases)
     console.print(table(summaries))
     return OK
 
@@ -96,13 +107,11 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _table(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from apg_core.pipeline.local import load_pipeline
     from training.baselines import BASELINES
-    from training.evaluate import evaluate, evaluate_baseline, find_cases
+    from training.evaluate import find_cases
     from training.report import markdown, write_report
 
-    chosen = chosen_options(options)
-    pipeline = load_pipeline(options.preset, options.device, precision=options.precision)
+    measures = _generating(options, MODES)
     console = Console(file=sys.stdout)
     datasets = {"trained": "test", "kept out": "kept_out"}
     if options.real is not None:
@@ -110,11 +119,10 @@ def _table(options: argparse.Namespace) -> int:
     rows: dict[str, list[Result]] = {}
     for label, dataset in datasets.items():
         cases = find_cases(dataset, options.count, fused=True)
-        runs = {mode: evaluate(pipeline, cases, mode=mode, options=chosen) for mode in MODES}
-        runs |= {name: evaluate_baseline(name, cases) for name in BASELINES} if label == "real" else {}
-        for name, run in runs.items():
+        baselines = _baselines(BASELINES) if label == "real" else {}
+        for name, measure in (measures | baselines).items():
             row = f"{label}, {name}"
-            rows[row], interrupted = _watched(row, run, console)
+            rows[row], interrupted = _watched(row, measure, cases, options.workers, console)
             write_report(rows[row], cases, options.output / row.replace(", ", "_").replace(" ", "_"))
             (options.output / "table.md").write_text(markdown(rows), encoding="utf-8")
             if interrupted:
@@ -123,11 +131,35 @@ def _table(options: argparse.Namespace) -> int:
     return OK
 
 
-def _watched(name: str, run: "Iterable[Result]", console: "Console") -> "tuple[list[Result], bool]":
-    """Every result of a run, told as it comes, and whether the run was interrupted: what was measured is kept."""
+def _loading(options: argparse.Namespace) -> "Loading":
+    from training.workers import Loading
+
+    return Loading(options.preset, options.device, options.precision)
+
+
+def _generating(options: argparse.Namespace, modes: "Iterable[Mode]") -> "dict[str, Measure]":
+    from training.workers import generated
+
+    loading, chosen = _loading(options), chosen_options(options)
+    _ = loading.pipeline  # a preset that cannot be loaded is told before any work
+    return {mode: partial(generated, loading, mode, chosen) for mode in modes}
+
+
+def _baselines(names: "Iterable[str]") -> "dict[str, Measure]":
+    from training.evaluate import evaluate_baseline
+
+    return {name: partial(evaluate_baseline, name) for name in names}
+
+
+def _watched(
+    name: str, measure: "Measure", cases: "Sequence[Case]", workers: int, console: "Console"
+) -> "tuple[list[Result], bool]":
+    """Every case's result, told as it comes, and whether the run was interrupted: what was measured is kept."""
+    from training.workers import spread
+
     results: list[Result] = []
     try:
-        for result in run:
+        for result in spread(measure, cases, workers):
             results.append(result)
             found = "failed" if result.scores is None else f"part IoU {result.scores.part_iou:.2f}"
             console.print(f"{name} {result.name}: {found}, {result.seconds:.1f} s", highlight=False)

@@ -140,22 +140,20 @@ def _one(pipeline: Pipeline, case: Case, mode: Mode, options: GenerationOptions)
     )
 
 
-def evaluate_baseline(name: str, cases: Iterable[Case]) -> Iterator[Result]:
-    """What geometry alone makes of each case's mesh; `name` is one of `BASELINES`."""
-    for case in cases:
-        started = time.perf_counter()
-        found = tuple(BASELINES[name](case.given))
-        seconds = time.perf_counter() - started
-        yield Result(
-            name=case.name,
-            family=case.family,
-            mode="mesh",
-            scores=score(case.parts, found),
-            seconds=seconds,
-            stop_reason=None,
-            error=None,
-            found=found,
-        )
+def evaluate_baseline(name: str, case: Case) -> Result:
+    """What geometry alone makes of a case's mesh; `name` is one of `BASELINES`."""
+    started = time.perf_counter()
+    found = tuple(BASELINES[name](case.given))
+    return Result(
+        name=case.name,
+        family=case.family,
+        mode="mesh",
+        scores=score(case.parts, found),
+        seconds=time.perf_counter() - started,
+        stop_reason=None,
+        error=None,
+        found=found,
+    )
 
 
 def reconstruct(pipeline: Pipeline, cases: Iterable[Case], *, grid_size: int = 128) -> dict[str, float]:
