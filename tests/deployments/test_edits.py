@@ -20,9 +20,9 @@ from deployments.errors import ExpiredError, IdempotencyError, JobNotEndedError,
 from deployments.limits import ServiceLimits
 from deployments.running import worker
 from deployments.stores.jobs.feed import EventFeed
-from tests.deployments.test_running import Workshop, held, nano, run, soon
 from tests.support.http_server import lack_here
 from tests.support.job_stages import Gate
+from tests.support.workshop import Workshop, held, nano, run, soon
 
 QUICK: dict[str, Any] = {"iou_threshold": -1, "end_threshold": 0.0}
 

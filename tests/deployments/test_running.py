@@ -1,160 +1,31 @@
 """Running jobs, without Ray: real stores, the nano preset in this process, and a gate to break things at."""
 
-import asyncio
 import io
 import logging
-import re
 import sqlite3
 import subprocess
 import sys
-import uuid
 import zipfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from apg_core.geometry.extent import Extent
-from apg_core.inputs import read_image, read_mask, read_mesh
-from apg_core.pipeline.local import LocalStages, Pipeline, load_pipeline
+from apg_core.pipeline.local import LocalStages
 from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.manifest import Manifest
 from apg_core.protocol.mesh import TriangleMesh
-from apg_core.protocol.options import DecodeOptions, GenerationOptions
-from apg_core.protocol.packing import pack_prompt
-from apg_core.protocol.prompt import Prompt
+from apg_core.protocol.options import DecodeOptions
 from apg_core.protocol.stage import Stage
 from deployments.errors import JobNotFoundError
-from deployments.running import claimed, worker
-from deployments.running.checkpoint import PROMPT
+from deployments.running import claimed
 from deployments.running.progress import Progress
-from deployments.running.runner import JobRunner
-from deployments.running.worker import JobWorker
-from deployments.settings import StoreSettings
 from deployments.stores.jobs import database, tallies
-from deployments.stores.jobs.records import JobRecord, NewJob, QueueLimits
 from deployments.stores.jobs.tallies import Total
-from deployments.stores.opening import Stores, open_stores
-from tests.support.inputs import box_glb, mask_png, png
-from tests.support.job_stages import Gate, LocalJobStages
-
-ROOMY = QueueLimits(queued=100, per_owner=100)
-QUICK = {"seed": 4, "num_inference_steps": 2, "grid_size": 16, "max_parts": 2, "preview": False}
-SECONDS = 60.0
-
-
-@cache
-def nano() -> Pipeline:
-    return load_pipeline("nano", "cpu")
-
-
-@cache
-def prompt(mode: str) -> Prompt:
-    return Prompt(
-        image=read_image(png()) if "image" in mode else None,
-        mesh=read_mesh(box_glb()) if "mesh" in mode else None,
-        mask=read_mask(mask_png(3)) if "mask" in mode else None,
-    )
-
-
-class Workshop:
-    """Stores in a folder, and workers that run their jobs."""
-
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        self.stores: Stores = open_stores(StoreSettings(folder=folder, **settings))
-
-    def submit(self, mode: str = "image", **options: Any) -> str:
-        """Queue a job; its id."""
-        job_id, given = uuid.uuid4().hex, prompt(mode)
-        complete = nano().preset.complete(GenerationOptions(**(QUICK | options)))
-        new = NewJob(
-            id=job_id,
-            owner="ann",
-            mode=given.mode,
-            seed=complete.seed,
-            options=complete.model_dump(mode="json"),
-            inputs={},
-            artifacts=(self.stores.artifacts.put(job_id, 0, PROMPT, pack_prompt(given)),),
-            parts_total=None if given.regions is None else len(given.regions),
-        )
-        return self.stores.jobs.submit(new, limits=ROOMY, idempotency=None).job.id
-
-    def job(self, job_id: str) -> JobRecord:
-        """The job as it is now."""
-        return self.stores.jobs.get(job_id, "ann")
-
-    def content(self, job_id: str, name: str) -> bytes:
-        """One of its files."""
-        stored = self.job(job_id).artifact(name)
-        assert stored is not None
-        return self.stores.artifacts.get(stored)
-
-    def meshes(self, job_id: str) -> dict[str, str]:
-        """Hashes of its meshes."""
-        return {one.name: one.sha256 for one in self.job(job_id).artifacts if re.fullmatch(r"mesh_\d+\.glb", one.name)}
-
-    def events(self, job_id: str) -> list[str]:
-        """What its followers have been told, progress left out."""
-        events = self.stores.jobs.events_after(job_id, "ann", 0).events
-        return [event.type for event in events if event.type != "progress"]
-
-    def execute(self, statement: str, **values: Any) -> None:
-        """Change the tables behind everybody's back."""
-        with self.stores.database.writing() as connection:
-            connection.execute(text(statement), values)
-
-    @asynccontextmanager
-    async def worker(
-        self, gate: Gate | None = None, *, stages: LocalStages | None = None, concurrent_jobs: int = 4
-    ) -> AsyncIterator[JobWorker]:
-        """A worker that is told to stop at the end."""
-        runner = JobRunner(
-            preset=nano().preset,
-            provenance=nano().provenance,
-            stages=lambda _: LocalJobStages(stages or nano().stages, gate or Gate()),
-            leases=self.stores.leases,
-            artifacts=self.stores.artifacts,
-        )
-        running = JobWorker(self.stores, runner, concurrent_jobs=concurrent_jobs)
-        running.start()
-        try:
-            yield running
-        finally:
-            await running.stop()
-
-    async def ended(self, job_id: str) -> JobRecord:
-        """The job once it has ended."""
-        await soon(lambda: self.job(job_id).status.is_terminal, "the job's end")
-        return self.job(job_id)
-
-    async def run(self, job_id: str) -> JobRecord:
-        """The job, run to its end by a worker of its own."""
-        async with self.worker():
-            return await self.ended(job_id)
-
-
-async def soon(condition: Callable[[], bool], what: str) -> None:
-    """Wait until it is so, with a deadline."""
-    try:
-        async with asyncio.timeout(SECONDS):
-            while not await asyncio.to_thread(condition):
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        pytest.fail(f"not within {SECONDS:g} s: {what}")
-
-
-async def held(gate: Gate) -> None:
-    """Wait until a job is held at the gate."""
-    async with asyncio.timeout(SECONDS):
-        await gate.reached.wait()
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(work)
+from tests.support.job_stages import Gate
+from tests.support.workshop import Workshop, held, nano, run, soon
 
 
 @pytest.fixture
@@ -435,97 +306,6 @@ def test_a_runner_that_has_lost_its_lease_changes_nothing_more(
             job = await shop.ended(job_id)
         assert (job.status, job.runs, shop.meshes(job_id)) == ("succeeded", 2, undisturbed["image"])
         assert shop.events(job_id) == ["part", "part", "succeeded"]
-
-    run(main())
-
-
-def test_a_lease_that_is_lost_in_the_middle_of_a_write_ends_the_run_only(
-    shop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(worker, "LOOK_SECONDS", 1000.0)  # nobody tells it but the store that refuses the write
-
-    async def main() -> None:
-        gate = Gate(Stage.EXPORT)
-        job_id = shop.submit()
-        async with shop.worker(gate):
-            await held(gate)
-            shop.execute("UPDATE jobs SET lease = 'another', lease_until = lease_until + 1000")
-            gate.opened.set()
-            await soon(lambda: "lease lost" in caplog.text, "the refusal")
-            job = shop.job(job_id)
-        assert (job.status, job.parts_done, shop.meshes(job_id)) == ("running", 0, {})
-
-    run(main())
-
-
-def test_a_worker_runs_as_many_jobs_at_a_time_as_it_may_in_their_order(shop: Workshop) -> None:
-    async def main() -> None:
-        gate = Gate(Stage.BACKGROUND)
-        ids = [shop.submit(seed=seed) for seed in range(3)]
-        async with shop.worker(gate, concurrent_jobs=1):
-            await held(gate)
-            assert [shop.job(one).status for one in ids] == ["running", "queued", "queued"]
-            gate.opened.set()
-            for one in ids:
-                assert (await shop.ended(one)).status == "succeeded"
-        started = [shop.job(one).started_at for one in ids]
-        assert started == sorted(started)  # type: ignore[type-var]
-
-    run(main())
-
-
-def test_a_worker_renews_its_leases_while_a_stage_takes_long(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "RENEWALS_PER_LEASE", 100)
-
-    async def main() -> None:
-        gate = Gate(Stage.PART)
-        shop.submit()
-        async with shop.worker(gate):
-            await held(gate)
-            first = _lease_until(shop)
-            await soon(lambda: _lease_until(shop) > first + 0.5, "a renewal")
-
-    run(main())
-
-
-def _lease_until(shop: Workshop) -> float:
-    with shop.stores.database.reading() as connection:
-        return float(connection.execute(text("SELECT lease_until FROM jobs")).scalar_one())
-
-
-def test_a_job_whose_runner_breaks_is_tried_again_and_fails_after_its_last_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(worker, "TIDY_SECONDS", 0.05)
-    shop = Workshop(tmp_path, lease_seconds=2.0, max_attempts=2)
-
-    class BrokenGate(Gate):
-        async def __call__(self, stage: Stage) -> None:
-            raise ZeroDivisionError("a mistake of ours")
-
-    async def main() -> None:
-        job_id = shop.submit()
-        async with shop.worker(BrokenGate()) as running:
-            job = await shop.ended(job_id)
-            running.check()
-        assert job.error is not None
-        assert (job.status, job.runs, job.error.code) == ("failed", 2, "attempts_exhausted")
-        assert "runner failed" in caplog.text
-
-    run(main())
-
-
-def test_a_worker_removes_what_is_left_of_deleted_jobs(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "TIDY_SECONDS", 0.05)
-
-    async def main() -> None:
-        gate = Gate(Stage.PART)
-        job_id = shop.submit()
-        folder = Path(shop.stores.settings.artifacts) / job_id
-        async with shop.worker(gate):
-            await held(gate)
-            assert shop.stores.jobs.hide(job_id, "ann") is False  # its runner has it
-            await soon(lambda: not folder.exists(), "the removal")
 
     run(main())
 
