@@ -5,7 +5,7 @@ their class names; each reads some of the same keys, and a value that a class ca
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from apg_core.diffusion.solver import Solver
@@ -85,6 +85,11 @@ class Schedule:
     def keys(self) -> tuple[str, ...]:
         """Names of the settings that this class reads."""
         return _SHARED_KEYS + _OWN_KEYS[self.class_name]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that this class reads, by name."""
+        return {key: getattr(self, key) for key in self.keys}
 
     @property
     def unread(self) -> tuple[str, ...]:

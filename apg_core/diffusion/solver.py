@@ -34,12 +34,11 @@ class Scheduler(Protocol):
 
 def scheduler_of(schedule: Schedule) -> Scheduler:
     """The scheduler that these settings name."""
-    keys = {key: getattr(schedule, key) for key in schedule.keys}
     if schedule.class_name == "DPMSolverMultistepScheduler":
-        return cast("Scheduler", DpmSolver(DpmSettings(**keys)))
+        return cast("Scheduler", DpmSolver(DpmSettings(**schedule.settings)))
     import diffusers  # it takes seconds
 
-    scheduler: Scheduler = getattr(diffusers, schedule.class_name)(**keys)
+    scheduler: Scheduler = getattr(diffusers, schedule.class_name)(**schedule.settings)
     return scheduler
 
 

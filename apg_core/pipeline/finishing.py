@@ -168,6 +168,7 @@ def _manifest(ending: Ending, *, prompt: Prompt, options: GenerationOptions, pro
         random_weights=provenance.random_weights,
         precision=provenance.precision,
         weights=dict(provenance.weights),
+        sampling=dict(provenance.sampling),
         versions=dict(_versions()),
         parts=tuple(_entry(part) for part in ending.parts),
         failed_regions=ending.failed_regions,

@@ -1,9 +1,11 @@
 """A preset as a value: everything about a set of weights but the weights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+
+from pydantic import JsonValue
 
 from apg_core.diffusion.schedule import Schedule
 from apg_core.geometry.values import SurfaceSampling
@@ -70,6 +72,16 @@ class Preset:
     def num_latents(self) -> int:
         """Tokens of a latent."""
         return self.surface.latents
+
+    @property
+    def sampling(self) -> Mapping[str, JsonValue]:
+        """What a manifest says of sampling beside the options: it tells an edited config file from another."""
+        return {
+            "schedule": {"class_name": self.schedule.class_name, **self.schedule.settings},
+            "latent_scale": self.latent_scale,
+            "whole_guidance": self.whole_guidance,
+            "guidance": {mode: asdict(scales) for mode, scales in self.guidance.items()},
+        }
 
     def precision_on(self, device: str, choice: PrecisionChoice = "auto") -> Precision:
         """What the weights are held in on a device of this type, unless the caller has chosen."""

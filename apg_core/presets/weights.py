@@ -96,6 +96,7 @@ def provenance_of(
         random_weights=preset.random_seed is not None,
         precision=precision,
         weights=weight_hashes(preset, folders) if weights is None else weights,
+        sampling=preset.sampling,
         inputs=inputs,
     )
 

@@ -122,6 +122,8 @@ class Provenance:
     precision: str
     weights: Mapping[str, str]
     """sha256 of each weight file."""
+    sampling: Mapping[str, JsonValue]
+    """What the preset says of sampling, as `Manifest.sampling` has it."""
     inputs: Mapping[str, InputEntry]
     job: str | None = None
     """Id of the service's job, where it is one."""
@@ -204,6 +206,8 @@ class Manifest(BaseModel):
     """What the networks' weights were held in: fp32, bf16 or fp16; manifests of older versions do not say."""
     weights: dict[str, str]
     """sha256 of each weight file."""
+    sampling: dict[str, JsonValue] = {}
+    """What the preset or config file says of sampling: schedule, guidance, scale of latents; older manifests do not."""
     versions: dict[str, str]
     parts: tuple[PartEntry, ...]
     failed_regions: tuple[FailedRegion, ...]

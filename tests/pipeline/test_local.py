@@ -135,6 +135,19 @@ def assert_is_whole(generation: Generation, folder: Path, *, mode: str) -> None:
     assert not list(folder.glob("*.tmp"))
 
 
+def test_a_manifest_tells_an_edited_config_file_from_another(
+    pipeline: Pipeline, mesh: TriangleMesh, tmp_path: Path
+) -> None:
+    changed = "guidance: {mesh: {geometry_cfg_scale: 4.5}}\nscheduler: {solver_order: 1}\n"
+    text = f"__default__: {pipeline.preset.folder / 'preset.yaml'}\n{changed}"
+    (tmp_path / "edited.yaml").write_text(text)
+    other = load_pipeline(tmp_path / "edited.yaml", "cpu")
+    plain, edited = (generate_from_mesh(one, mesh, options=QUIET).manifest.sampling for one in (pipeline, other))
+    assert (plain["guidance"]["mesh"]["geometry"], edited["guidance"]["mesh"]["geometry"]) == (2.0, 4.5)
+    assert (plain["schedule"]["solver_order"], edited["schedule"]["solver_order"]) == (2, 1)
+    assert {**plain, "guidance": 0, "schedule": 0} == {**edited, "guidance": 0, "schedule": 0}
+
+
 def test_a_mesh_gives_parts_files_and_a_manifest(pipeline: Pipeline, mesh: TriangleMesh, tmp_path: Path) -> None:
     generation = generate_from_mesh(pipeline, mesh, output_dir=tmp_path, options=QUIET)
     assert_is_whole(generation, tmp_path, mode="mesh")
