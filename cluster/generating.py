@@ -21,7 +21,7 @@ from apg_core.pipeline.generate import generate
 from apg_core.pipeline.meshing import MeshWorker
 from apg_core.pipeline.shared_sampling import SharedSampler
 from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, OnStep, PreparedImages
-from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
+from apg_core.protocol.arrays import Coverage, FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.manifest import AcceptedPart, FailedRegion
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, DecodeOptions, MeshOptions
@@ -72,6 +72,9 @@ class SharedStages:
 
     async def measure_agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> Sequence[float]:
         return await self._on_codec_thread(partial(self.codec.agreement, latents, within))
+
+    async def fit_to_outline(self, latent: LatentArray, outline: Coverage, seed: int) -> LatentArray:
+        return await self._on_codec_thread(partial(self.codec.fit_to_outline, latent, outline, seed))
 
     async def decode_mesh(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
         band = await self._on_codec_thread(partial(self.codec.decode, latent, options, within))

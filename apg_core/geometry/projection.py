@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from apg_core.geometry.rays import ray_scene
 from apg_core.geometry.shading import corner_normals
 from apg_core.geometry.values import NEARLY_WHITE
-from apg_core.geometry.view import View, box_of, find_view
+from apg_core.geometry.view import View, box_of, find_view, outline_of
 from apg_core.protocol.appearance import Appearance, Material, linear
 from apg_core.protocol.arrays import RgbImage
 from apg_core.protocol.mesh import TriangleMesh
@@ -29,7 +29,7 @@ def picture_looks(meshes: Sequence[TriangleMesh], picture: RgbImage) -> list[App
         return None
     joined = TriangleMesh.joined(list(meshes))
     scene = ray_scene(joined)
-    view, _ = find_view(joined, scene, shown)
+    view, _ = find_view(joined.vertices, outline_of(scene), shown)
     corners = joined.vertices[joined.faces].reshape(-1, 3).astype(np.float64)
     normals = corner_normals(joined).reshape(-1, 3)
     colours = _projected(view, corners, picture, shown)

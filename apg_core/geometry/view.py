@@ -4,19 +4,23 @@ Nobody says it, so it is looked for among views from the front, to both sides an
 same box.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from apg_core.geometry.rays import RayScene
-from apg_core.protocol.mesh import TriangleMesh
+if TYPE_CHECKING:
+    from apg_core.geometry.rays import RayScene
 
 _TURNS = np.radians(np.arange(-60, 61, 7.5))
 _RISES = np.radians((0.0, 10.0, 20.0, 30.0, 45.0))
 _NEARBY = np.radians((-5.0, -2.5, 0.0, 2.5, 5.0))
-_OUTLINE = 96  # pixels an edge, in which outlines are compared
-_DISTANCE = 5.0  # of the eye from the middle of the object, in the normalised frame: neither near nor far
+OUTLINE_PIXELS = 96
+"""An edge, in which outlines of meshes are compared."""
+DISTANCE = 5.0
+"""Of the eye from the middle of the object, in the normalised frame: neither near nor far."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -40,7 +44,7 @@ class View:
     @property
     def eye(self) -> Float[np.ndarray, " 3"]:
         """Where it is seen from."""
-        return self.axes[2] * _DISTANCE
+        return self.axes[2] * DISTANCE
 
     def shares(self, places: Float[np.ndarray, "Q 3"]) -> Float[np.ndarray, "Q 2"]:
         """How far right and down in the object's box each place is, from 0 to 1."""
@@ -53,27 +57,48 @@ class View:
         up = self.high[1] - shares[:, 1] * (self.high[1] - self.low[1])
         return np.asarray(across[:, None] * self.axes[0] + up[:, None] * self.axes[1] - self.axes[2])
 
-    def outline(self, scene: RayScene) -> Bool[np.ndarray, "n n"]:
-        """Where in its box the object is."""
-        steps = (np.arange(_OUTLINE) + 0.5) / _OUTLINE
+    def rays_of_box(self, pixels: int) -> Float[np.ndarray, "Q 3"]:
+        """Directions from the eye to the pixels of the object's box, `pixels` an edge, row by row from the top."""
+        steps = (np.arange(pixels) + 0.5) / pixels
         right, down = (axis.reshape(-1) for axis in np.meshgrid(steps, steps))
-        directions = self.rays(np.stack([right, down], axis=1))
-        hit = scene.blocked(np.broadcast_to(self.eye, directions.shape), directions)
-        return hit.reshape(_OUTLINE, _OUTLINE)
+        return self.rays(np.stack([right, down], axis=1))
 
 
-def find_view(mesh: TriangleMesh, scene: RayScene, shown: Bool[np.ndarray, "H W"]) -> tuple[View, float]:
-    """The view whose outline is most like where the picture shows something, and how alike they are, up to 1."""
+Outline = Callable[[View], Bool[np.ndarray, " Q"]]
+"""Of an object: which of the pixels of its box show it in a view."""
+
+
+def outline_of(scene: "RayScene") -> Outline:
+    """The outline of a mesh."""
+
+    def outline(view: View) -> Bool[np.ndarray, " Q"]:
+        directions = view.rays_of_box(OUTLINE_PIXELS)
+        return scene.blocked(np.broadcast_to(view.eye, directions.shape), directions)
+
+    return outline
+
+
+def find_view(
+    vertices: Float[np.ndarray, "V 3"],
+    outline_in: Outline,
+    shown: Bool[np.ndarray, "H W"],
+    *,
+    pixels: int = OUTLINE_PIXELS,
+) -> tuple[View, float]:
+    """The view whose outline is most like where the picture shows something, and how alike they are, up to 1.
+
+    Outlines are compared in `pixels` an edge; the vertices say how large the object's box is.
+    """
     left, top, right, bottom = box_of(shown)
-    rows = np.linspace(top, bottom, _OUTLINE + 1)[:-1] + (bottom - top) / _OUTLINE / 2
-    columns = np.linspace(left, right, _OUTLINE + 1)[:-1] + (right - left) / _OUTLINE / 2
-    wanted = shown[rows.astype(int)][:, columns.astype(int)]
+    rows = np.linspace(top, bottom, pixels + 1)[:-1] + (bottom - top) / pixels / 2
+    columns = np.linspace(left, right, pixels + 1)[:-1] + (right - left) / pixels / 2
+    wanted = shown[rows.astype(int)][:, columns.astype(int)].reshape(-1)
     shape = (right - left) / (bottom - top)
-    vertices = mesh.vertices.astype(np.float64)
+    vertices = vertices.astype(np.float64)
 
     def likeness(angles: tuple[float, float]) -> float:
         view = View.of(vertices, *angles)
-        outline = view.outline(scene)
+        outline = outline_in(view)
         width, height = np.maximum(view.high - view.low, 1e-9)
         ratio = width / height / shape
         # Rounded, so that among equals the first is taken, which is nearest to the front.
@@ -94,4 +119,4 @@ def box_of(shown: Bool[np.ndarray, "H W"]) -> tuple[int, int, int, int]:
 def _seen(axes: Float[np.ndarray, "3 3"], places: Float[np.ndarray, "Q 3"]) -> Float[np.ndarray, "Q 2"]:
     """Right and up of each place, one unit in front of the eye."""
     turned = places @ axes.T
-    return turned[:, :2] / (_DISTANCE - turned[:, 2:])
+    return turned[:, :2] / (DISTANCE - turned[:, 2:])

@@ -17,7 +17,8 @@ from apg_core.geometry.extent import Extent, FieldWithin
 from apg_core.geometry.values import Surface
 from apg_core.models.attention import KeyValue
 from apg_core.models.shape_vae import ShapeVae
-from apg_core.protocol.arrays import LatentArray
+from apg_core.pipeline.outline import fit_to_outline
+from apg_core.protocol.arrays import Coverage, LatentArray
 from apg_core.protocol.options import DecodeOptions
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,16 @@ class ShapeCodec:
     def extent(self, latent: LatentArray) -> Extent:
         """Where the latent's shape roughly is."""
         return Extent.of_field(self._field(latent))
+
+    def fit_to_outline(self, latent: LatentArray, shown: Coverage, seed: int) -> LatentArray:
+        """The latent moved until its outline is that of the picture (`pipeline/outline.py`)."""
+
+        def field(latent: Float[Tensor, "N C"], points: Float[Tensor, "Q 3"]) -> Float[Tensor, " Q"]:
+            context = self.vae.field_context(latent[None])
+            chunks = torch.split(points, self._queries_at_once)
+            return torch.cat([self.vae.field(context, chunk[None])[0].float() for chunk in chunks])
+
+        return fit_to_outline(field, torch.tensor(latent, device=self._device), shown, seed=seed).cpu().numpy()
 
     def agreement(self, latents: Sequence[LatentArray], within: Extent | None = None) -> list[float]:
         """Mean volume IoU of each latent's shape with those of the others (two or more).

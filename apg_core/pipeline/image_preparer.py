@@ -6,7 +6,7 @@ import numpy as np
 
 from apg_core.background.alpha import has_own_alpha
 from apg_core.background.remover import BackgroundRemover
-from apg_core.pipeline.prepare import prepare_labels, prepare_region, prepare_whole
+from apg_core.pipeline.prepare import OUTLINE_SIZE, prepare_labels, prepare_outline, prepare_region, prepare_whole
 from apg_core.pipeline.stages import PreparedImages
 from apg_core.protocol.arrays import Image, Labels, RgbaImage
 
@@ -31,7 +31,8 @@ class ImagePreparer:
         rgba, warning = self._on_transparent(image, remove_background)
         regions = () if mask is None else tuple(prepare_region(rgba, mask, label, self._size) for label in labels)
         cropped = None if mask is None else prepare_labels(rgba, mask, self._size)
-        return PreparedImages(prepare_whole(rgba, self._size), regions, warning, cropped)
+        outline = None if warning else prepare_outline(rgba, OUTLINE_SIZE)
+        return PreparedImages(prepare_whole(rgba, self._size), regions, warning, cropped, outline)
 
     def _on_transparent(self, image: Image, remove_background: bool) -> tuple[RgbaImage, str | None]:
         if remove_background and not has_own_alpha(image):

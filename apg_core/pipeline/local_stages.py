@@ -20,7 +20,7 @@ from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, On
 from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
 from apg_core.presets.preset import PrecisionChoice
 from apg_core.presets.weights import CHECKPOINTS
-from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
+from apg_core.protocol.arrays import Coverage, FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.manifest import Provenance
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, DecodeOptions, MeshOptions
@@ -71,6 +71,10 @@ class LocalStages:
     async def measure_agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> Sequence[float]:
         self._bring(self.codec.vae)
         return self.codec.agreement(latents, within)
+
+    async def fit_to_outline(self, latent: LatentArray, outline: Coverage, seed: int) -> LatentArray:
+        self._bring(self.codec.vae)
+        return self.codec.fit_to_outline(latent, outline, seed)
 
     async def decode_mesh(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
         self._bring(self.codec.vae)

@@ -10,11 +10,13 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from apg_core.errors import MaskError
-from apg_core.protocol.arrays import Labels, RgbaImage, RgbImage
+from apg_core.protocol.arrays import Coverage, Labels, RgbaImage, RgbImage
 
 FOREGROUND_ALPHA = 204  # 0.8 * 255: above it a pixel counts as the object
 CROP_MARGIN = 1.2  # crop edge over the object's longer edge
 WHITE = 255
+OUTLINE_SIZE = 96
+"""Pixels an edge of the outline that a whole is fitted to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,25 @@ def prepare_labels(rgba: RgbaImage, labels: Labels, size: int) -> Int[np.ndarray
     box = foreground_box(rgba)
     seen = box.crop(np.where(rgba[..., 3] > FOREGROUND_ALPHA, align_mask(labels, rgba.shape[:2]), 0))
     return align_mask(seen, (size, size)).astype(np.int32)
+
+
+def prepare_outline(rgba: RgbaImage, size: int) -> Coverage | None:
+    """How much of each pixel the object covers, from 0 to 1, in the square around it with the margin of the others.
+
+    NaN beyond the image's border. None where nothing is opaque, or nothing transparent.
+    """
+    opaque = rgba[..., 3] > FOREGROUND_ALPHA
+    if opaque.all() or not opaque.any():
+        return None
+    columns, rows = np.flatnonzero(opaque.any(axis=0)), np.flatnonzero(opaque.any(axis=1))
+    (left, right), (top, bottom) = columns[[0, -1]], rows[[0, -1]]
+    edge = int(np.ceil(CROP_MARGIN * (max(right - left, bottom - top) + 1)))
+    x, y = ((low + high + 1 - edge) // 2 for low, high in ((left, right), (top, bottom)))
+    planes = rgba[..., 3], np.full(opaque.shape, WHITE, np.uint8)
+    box = (int(x), int(y), int(x) + edge, int(y) + edge)  # what Pillow crops beyond the border is 0
+    cropped = (Image.fromarray(plane).crop(box).resize((size, size), Image.Resampling.BOX) for plane in planes)
+    shown, known = (np.asarray(plane, np.float32) / WHITE for plane in cropped)
+    return np.where(known < 1, np.float32(np.nan), shown)
 
 
 def align_mask(labels: Labels, shape: tuple[int, ...]) -> Int[np.ndarray, "{shape[0]} {shape[1]}"]:

@@ -11,6 +11,7 @@ class Draw(StrEnum):
 
     WHOLE_SURFACE = "whole_surface"
     WHOLE_POSTERIOR = "whole_posterior"
+    WHOLE_OUTLINE = "whole_outline"
     HISTORY_SURFACE = "history_surface"
     HISTORY_POSTERIOR = "history_posterior"
     HISTORY_NOISE = "history_noise"

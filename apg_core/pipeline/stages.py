@@ -13,7 +13,7 @@ import numpy as np
 from apg_core.geometry.extent import Extent
 from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.values import Cleaned, Partition, RegionPicture, Reopened, Surface
-from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
+from apg_core.protocol.arrays import Coverage, FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import CleanupOptions, DecodeOptions, GuidanceScales, MeshOptions
 
@@ -29,6 +29,8 @@ class PreparedImages:
     warning: str | None = None
     labels: Labels | None = None
     """The mask in that crop, where there is one."""
+    outline: Coverage | None = None
+    """How much of each pixel the object covers (`prepare_outline`); None where the picture does not tell for sure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +126,10 @@ class Stages(Protocol):
 
     def measure_agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> Awaitable[Sequence[float]]:
         """How alike the shape of each of two or more latents is to those of the others, in [0, 1]."""
+        ...
+
+    def fit_to_outline(self, latent: LatentArray, outline: Coverage, seed: int) -> Awaitable[LatentArray]:
+        """A sampled whole's latent, moved until the shape has the picture's outline."""
         ...
 
     def decode_mesh(

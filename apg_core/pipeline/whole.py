@@ -9,7 +9,7 @@ from apg_core.pipeline.best_of import draw_samples, most_typical_first
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.seeds import Draw, draw_seed
 from apg_core.pipeline.stages import LatentRequest, PreparedImages
-from apg_core.protocol.arrays import FeatureArray, Labels, LatentArray, RgbImage
+from apg_core.protocol.arrays import Coverage, FeatureArray, Labels, LatentArray, RgbImage
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import GuidanceScales
 from apg_core.protocol.stage import Stage
@@ -29,13 +29,15 @@ class Seen:
     """Of each mask region, in the order of the parts."""
     labels: Labels | None = None
     """The mask's label of each pixel of `prepared`."""
+    outline: Coverage | None = None
+    """Of the object, where the picture shows it for sure."""
     warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, prepared: PreparedImages, features: Sequence[FeatureArray]) -> "Seen":
         """These pictures, with the features of the whole and of each region."""
         warnings = () if prepared.warning is None else (prepared.warning,)
-        return cls(prepared.whole, features[0], features[1:], prepared.labels, warnings)
+        return cls(prepared.whole, features[0], features[1:], prepared.labels, prepared.outline, warnings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,4 +98,8 @@ async def _sample_whole(brief: Brief, seen: Seen) -> LatentArray:
         sigma_floor=brief.options.sigma_floor,
     )
     samples = await draw_samples(brief, Stage.WHOLE, request)
-    return (await most_typical_first(brief, samples))[0].latent
+    latent = (await most_typical_first(brief, samples))[0].latent
+    if seen.outline is None or not brief.options.fit_to_outline:
+        return latent
+    seed = draw_seed(brief.options.seed, Draw.WHOLE_OUTLINE)
+    return await brief.clock(Stage.WHOLE, brief.stages.fit_to_outline(latent, seen.outline, seed))

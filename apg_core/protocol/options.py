@@ -76,6 +76,8 @@ class SamplingOptions(_Options):
     best_of: Annotated[int, Field(ge=1, le=16)] = 1
     """Latents to sample for each whole and each part. The one whose shape is most like the others' is kept (the next
     where that is empty or a duplicate), and the object is done when most of them say so."""
+    fit_to_outline: bool = False
+    """Where no mesh is given: move the sampled whole until its outline is that of the picture's object."""
     part_seed_stride: Annotated[int, Field(ge=0, le=2**31)] = 0
     """Added to the seed for each further part."""
     retry_seed_stride: Annotated[int, Field(ge=0, le=2**31)] = 1009

@@ -20,7 +20,7 @@ from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.geometry.values import Cleaned, RegionPicture, Reopened, Surface
 from apg_core.pipeline.ending import Ending, OutputFile
 from apg_core.pipeline.stages import CleanedPart, FittedParts, LatentRequest, OnStep, PreparedImages
-from apg_core.protocol.arrays import FeatureArray, Image, Labels, LatentArray, RgbImage
+from apg_core.protocol.arrays import Coverage, FeatureArray, Image, Labels, LatentArray, RgbImage
 from apg_core.protocol.backoff import delays
 from apg_core.protocol.manifest import AcceptedPart, Provenance
 from apg_core.protocol.mesh import TriangleMesh
@@ -105,6 +105,11 @@ class HandleStages:
         """See `Stages`."""
         measure = self.handles.shape_codec.call(ShapeCodecReplica.agreement, list(latents), within)
         return await self._do(Stage.AGREEMENT, measure)
+
+    async def fit_to_outline(self, latent: LatentArray, outline: Coverage, seed: int) -> LatentArray:
+        """See `Stages`."""
+        fit = self.handles.shape_codec.call(ShapeCodecReplica.fit_to_outline, latent, outline, seed)
+        return await self._do(Stage.WHOLE, fit)
 
     async def decode_mesh(self, latent: LatentArray, options: DecodeOptions, within: Extent | None) -> TriangleMesh:
         """See `Stages`."""

@@ -12,7 +12,7 @@ from apg_core.geometry.extent import Extent
 from apg_core.geometry.isosurface import extract_surface, lack_of
 from apg_core.geometry.values import Surface, zero_surface
 from apg_core.pipeline.device_thread import DeviceThread
-from apg_core.protocol.arrays import LatentArray
+from apg_core.protocol.arrays import Coverage, LatentArray
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.options import DecodeOptions
 from deployments.replicas.process import give_memory_back
@@ -51,6 +51,10 @@ class ShapeCodecReplica(Replica):
         """The mesh of a latent."""
         band = await self._on_thread(self._codec.decode, latent, options, within)
         return await asyncio.to_thread(_extracted, band, options)
+
+    async def fit_to_outline(self, latent: LatentArray, outline: Coverage, seed: int) -> LatentArray:
+        """A whole's latent, moved until the shape has this outline."""
+        return await self._on_thread(self._codec.fit_to_outline, latent, outline, seed)
 
     async def agreement(self, latents: Sequence[LatentArray], within: Extent | None) -> list[float]:
         """How alike each latent's shape is to those of the others."""

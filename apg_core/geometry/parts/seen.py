@@ -9,7 +9,7 @@ from manifold3d import Manifold
 from apg_core.geometry.parts.solids import mesh_of
 from apg_core.geometry.rays import ray_scene
 from apg_core.geometry.values import RegionPicture
-from apg_core.geometry.view import box_of, find_view
+from apg_core.geometry.view import box_of, find_view, outline_of
 from apg_core.protocol.mesh import TriangleMesh
 
 ALIKE = 0.75
@@ -23,7 +23,7 @@ def pixels_seen(pieces: Sequence[Manifold], picture: RegionPicture, *, parts: in
     meshes = [mesh_of(piece) for piece in pieces]
     joined = TriangleMesh.joined(meshes)
     scene = ray_scene(joined)
-    view, likeness = find_view(joined, scene, picture.shown)
+    view, likeness = find_view(joined.vertices, outline_of(scene), picture.shown)
     if likeness < ALIKE:
         return None
     rows, columns = np.nonzero(picture.shown & (picture.part >= 0))
