@@ -70,7 +70,12 @@ class ShapeCodec:
             chunks = torch.split(points, self._queries_at_once)
             return torch.cat([self.vae.field(context, chunk[None])[0].float() for chunk in chunks])
 
-        return fit_to_outline(field, torch.tensor(latent, device=self._device), shown, seed=seed).cpu().numpy()
+        try:
+            moved = fit_to_outline(field, torch.tensor(latent, device=self._device), shown, seed=seed)
+        except torch.OutOfMemoryError:
+            log.warning("out of memory: the whole stays as it was sampled, without a look at the outline")
+            return latent
+        return moved.cpu().numpy()
 
     def agreement(self, latents: Sequence[LatentArray], within: Extent | None = None) -> list[float]:
         """Mean volume IoU of each latent's shape with those of the others (two or more).

@@ -253,3 +253,11 @@ def test_what_fits_grows_with_the_card(name: str) -> None:
 def test_a_row_of_more_tokens_takes_more_memory() -> None:
     small, large = (memory(load_preset(name)) for name in ("autopartgen-2048", "autopartgen-4096"))
     assert small.row < large.row
+
+
+def test_a_whole_that_cannot_be_fitted_to_its_outline_stays_as_it_was_sampled(stages: Any) -> None:
+    codec: ShapeCodec = stages.codec
+    shown = np.zeros((32, 32), np.float32)
+    shown[8:24, 8:24] = 1
+    with room_for(codec.vae, 0, call="field"):
+        np.testing.assert_array_equal(codec.fit_to_outline(latent(0), shown, 0), latent(0))

@@ -13,6 +13,7 @@ from apg_core.pipeline.prepare import (
     CropBox,
     align_mask,
     foreground_box,
+    prepare_outline,
     prepare_region,
     prepare_whole,
 )
@@ -72,6 +73,29 @@ def test_half_transparent_pixels_are_not_the_object() -> None:
     rgba = opaque(100, 100, CropBox(40, 40, 61, 61))
     rgba[:30, :, 3] = 204
     assert foreground_box(rgba) == CropBox(38, 38, 62, 62)
+
+
+def test_an_outline_is_the_share_of_each_pixel_in_the_same_square() -> None:
+    rgba = opaque(200, 300, CropBox(100, 50, 160, 90))  # 60 pixels wide: a square of 72 about it
+    shown = prepare_outline(rgba, 24)
+    assert shown is not None
+    assert np.isclose(9 * shown.sum(), 60 * 40)
+    assert np.array_equal(np.flatnonzero(shown.any(axis=0)), np.arange(2, 22))
+    assert np.array_equal(np.flatnonzero(shown.any(axis=1)), np.arange(5, 19))
+    np.testing.assert_allclose(np.unique(shown), [0, 2 / 3, 1])  # 40 rows are thirteen and a third of 3
+
+
+def test_an_outline_does_not_say_what_is_beyond_the_border() -> None:
+    shown = prepare_outline(opaque(100, 100, CropBox(0, 20, 60, 80)), 72)
+    assert shown is not None
+    assert np.isnan(shown[:, :6]).all()
+    assert not np.isnan(shown[:, 6:]).any()
+    assert shown[6:66, 6:66].min() == 1
+
+
+@pytest.mark.parametrize("box", [CropBox(0, 0, 0, 0), CropBox(0, 0, 60, 40)])
+def test_nothing_and_everything_have_no_outline(box: CropBox) -> None:
+    assert prepare_outline(opaque(40, 60, box), 24) is None
 
 
 def test_transparent_pixels_come_out_white() -> None:

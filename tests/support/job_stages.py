@@ -22,6 +22,7 @@ STAGES = {
     "encode_surface": Stage.CODEC,
     "find_extent": Stage.WHOLE,
     "measure_agreement": Stage.AGREEMENT,
+    "fit_to_outline": Stage.WHOLE,
     "decode_mesh": Stage.MESH,
     "measure_overlap": Stage.OVERLAP,
     "clean_part": Stage.CLEANUP,
