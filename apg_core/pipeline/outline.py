@@ -64,7 +64,8 @@ def fit_to_outline(
         for group, rate in zip(descent.param_groups, (LATENT_RATE * float(latent.std()), VIEW_RATE), strict=True):
             group["lr"] = rate * (1 - step / STEPS)
         pixels = random.choice(known, RAYS)
-        seen = _seen(field, moved, camera + turned * camera.new_tensor(_UNITS), pixels, len(shown), random)
+        rays = _rays(camera + turned * camera.new_tensor(_UNITS), pixels, len(shown))
+        seen = _largest(field, moved, rays, random)
         away = ((moved - latent) / latent.std()).square().mean()
         loss = F.binary_cross_entropy_with_logits(SHARPNESS * seen, wanted[pixels]) + STAY * away
         descent.zero_grad()
@@ -103,30 +104,31 @@ def _outline_of(inside: Bool[np.ndarray, " Q"], grid: Grid) -> Outline:
     return outline
 
 
-def _seen(
-    field: LatentField,
-    latent: Float[Tensor, "N C"],
-    camera: Camera,
-    pixels: Int[np.ndarray, " R"],
-    edge: int,
-    random: np.random.Generator,
-) -> Float[Tensor, " R"]:
-    """The largest field value along the ray of each pixel of a picture of `edge` pixels an edge."""
+def _rays(camera: Camera, pixels: Int[np.ndarray, " R"], edge: int) -> tuple[Float[Tensor, " 3"], Float[Tensor, "R 3"]]:
+    """The eye, and directions from it to these pixels of a picture of `edge` pixels an edge, numbered row by row."""
     turn, rise, across, up, half = camera
-    zero = torch.zeros_like(turn)
     back = torch.stack([rise.cos() * turn.sin(), rise.sin(), rise.cos() * turn.cos()])
-    right = torch.stack([turn.cos(), zero, -turn.sin()])
+    right = torch.stack([turn.cos(), torch.zeros_like(turn), -turn.sin()])
     row, column = (torch.from_numpy(place).to(camera) for place in np.divmod(pixels, edge))
     x = across + half * ((2 * column + 1) / edge - 1)
     y = up + half * (1 - (2 * row + 1) / edge)
-    directions = x[:, None] * right + y[:, None] * torch.linalg.cross(back, right) - back
-    eye = DISTANCE * back
-    with torch.no_grad():  # where each ray is within the cube
+    return DISTANCE * back, x[:, None] * right + y[:, None] * torch.linalg.cross(back, right) - back
+
+
+def _largest(
+    field: LatentField,
+    latent: Float[Tensor, "N C"],
+    rays: tuple[Float[Tensor, " 3"], Float[Tensor, "R 3"]],
+    random: np.random.Generator,
+) -> Float[Tensor, " R"]:
+    """The largest field value along each ray, at one random place in each of `DEPTHS` stretches within the cube."""
+    eye, directions = rays
+    with torch.no_grad():
         ends = torch.stack([(-_CUBE - eye) / directions, (_CUBE - eye) / directions])
         first, last = ends.amin(0).amax(1), ends.amax(0).amin(1)
-        share = (torch.arange(DEPTHS) + torch.from_numpy(random.random((len(pixels), 1)))).to(camera) / DEPTHS
+        share = (torch.arange(DEPTHS) + torch.from_numpy(random.random((len(first), 1)))).to(first) / DEPTHS
         depths = first[:, None] + (last - first)[:, None] * share
         crosses = last > first
     points = eye + depths[crosses, :, None] * directions[crosses, None]
     values = field(latent, points.clamp(-_CUBE, _CUBE).reshape(-1, 3)).view(-1, DEPTHS)
-    return torch.full_like(x, _OUTSIDE).masked_scatter(crosses, values.amax(1))
+    return torch.full_like(first, _OUTSIDE).masked_scatter(crosses, values.amax(1))
