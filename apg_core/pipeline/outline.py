@@ -19,7 +19,7 @@ from apg_core.geometry.view import DISTANCE, Outline, View, box_of, find_view
 from apg_core.protocol.arrays import Coverage
 
 STEPS = 20
-RAYS, DEPTHS = 200, 20
+RAYS, DEPTHS = 200, 16
 LATENT_RATE, VIEW_RATE = 0.05, 0.01
 """Of Adam at the first step, in deviations of the latent and in radians; at the last step it is nearly zero."""
 STAY = 0.2
@@ -28,7 +28,7 @@ SHARPNESS = 2.0
 """Of the step from outside to inside, per unit of the field."""
 BLUR = 3
 """Pixels over which the picture's outline is averaged, since rays have no width."""
-VIEW_GRID, VIEW_PIXELS, VIEW_DEPTHS = 40, 32, 48
+VIEW_GRID, VIEW_PIXELS, VIEW_DEPTHS = 28, 32, 40
 _OUTSIDE = -6.0  # a field value that is certainly outside
 _CUBE = 1.01
 
