@@ -35,7 +35,13 @@ TOGETHER = (1, 2, 4, 8)
 PICTURE = Path("examples/image/teddy/image.png")
 MEMORY_JOBS, MEMORY_WARM = 100, 10
 # Denoising is what jobs share: a fine grid or a preview would measure something else.
-SMALL: dict[str, object] = {"best_of": 1, "fit_to_mesh": False, "grid_size": 32, "preview": False}
+SMALL: dict[str, object] = {
+    "best_of": 1,
+    "fit_to_mesh": False,
+    "fit_to_outline": False,
+    "grid_size": 32,
+    "preview": False,
+}
 JOB_STEPS = 50
 SHARED = SMALL | {"max_parts": 3, "num_inference_steps": JOB_STEPS, "duplicate_retries": 0}
 QUICK = SMALL | {"max_parts": 1, "num_inference_steps": 2}

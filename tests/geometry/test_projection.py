@@ -8,7 +8,7 @@ from support.objects import ball, block
 from apg_core.geometry.picture.raycast import cast_picture
 from apg_core.geometry.projection import picture_looks
 from apg_core.geometry.rays import ray_scene
-from apg_core.geometry.view import find_view
+from apg_core.geometry.view import find_view, outline_of
 from apg_core.protocol.mesh import TriangleMesh
 
 RED, GREEN, BLUE = (220, 40, 30, 255), (30, 170, 60, 255), (40, 60, 210, 255)
@@ -32,7 +32,7 @@ def picture() -> np.ndarray:
 
 def test_the_view_is_found(picture: np.ndarray) -> None:
     joined = TriangleMesh.joined(chair())
-    view, _ = find_view(joined, ray_scene(joined), (picture < 245).any(axis=-1))
+    view, _ = find_view(joined.vertices, outline_of(ray_scene(joined)), (picture < 245).any(axis=-1))
     x, y, z = view.axes[2]
     assert np.degrees(np.arctan2(x, z)) == pytest.approx(30, abs=5)
     assert np.degrees(np.arcsin(y)) == pytest.approx(20, abs=5)
