@@ -29,9 +29,9 @@ SHARPNESS = 2.0
 BLUR = 3
 """Pixels over which the picture's outline is averaged, since rays have no width."""
 VIEW_GRID, VIEW_PIXELS, VIEW_DEPTHS = 28, 32, 40
+_KEEP_MEAN, _KEEP_SQUARE = 0.9, 0.999  # of Adam's moments, with each step
 _OUTSIDE = -6.0  # a field value that is certainly outside
 _CUBE = 1.01
-
 _UNITS = (1.0, 1.0, 0.2, 0.2, 0.2)
 """How much of a view's five numbers changes with one unit of descent."""
 
@@ -57,21 +57,36 @@ def fit_to_outline(
     pixels_near = torch.from_numpy(covered).float().to(latent.device)[None, None]
     wanted = F.avg_pool2d(pixels_near, BLUR, stride=1, padding=BLUR // 2).flatten()
     random = np.random.default_rng(seed)
-    moved = latent.clone().requires_grad_()
-    turned = torch.zeros_like(camera, requires_grad=True)
-    descent = torch.optim.Adam([{"params": [moved]}, {"params": [turned]}])
+    moved, turned = _Descent(latent), _Descent(torch.zeros_like(camera))
+    rates = (LATENT_RATE * float(latent.std()), VIEW_RATE)
     for step in range(STEPS):
-        for group, rate in zip(descent.param_groups, (LATENT_RATE * float(latent.std()), VIEW_RATE), strict=True):
-            group["lr"] = rate * (1 - step / STEPS)
         pixels = random.choice(known, RAYS)
-        rays = _rays(camera + turned * camera.new_tensor(_UNITS), pixels, len(shown))
-        seen = _largest(field, moved, rays, random)
-        away = ((moved - latent) / latent.std()).square().mean()
+        rays = _rays(camera + turned.value * camera.new_tensor(_UNITS), pixels, len(shown))
+        seen = _largest(field, moved.value, rays, random)
+        away = ((moved.value - latent) / latent.std()).square().mean()
         loss = F.binary_cross_entropy_with_logits(SHARPNESS * seen, wanted[pixels]) + STAY * away
-        descent.zero_grad()
-        loss.backward()
-        descent.step()
-    return moved.detach()
+        gradients = torch.autograd.grad(loss, [moved.value, turned.value])
+        for one, gradient, rate in zip((moved, turned), gradients, rates, strict=True):
+            one.step(gradient, rate * (1 - step / STEPS))
+    return moved.value.detach()
+
+
+class _Descent:
+    """Adam (Kingma and Ba 2015) on one tensor. That of `torch.optim` imports torch's compiler: a second, and 80 MB."""
+
+    def __init__(self, start: Tensor) -> None:
+        self.value = start.clone().requires_grad_()
+        self._mean, self._square = torch.zeros_like(start), torch.zeros_like(start)
+        self._steps = 0
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor, rate: float) -> None:
+        """Go down this gradient."""
+        self._steps += 1
+        self._mean.lerp_(gradient, 1 - _KEEP_MEAN)
+        self._square.mul_(_KEEP_SQUARE).addcmul_(gradient, gradient, value=1 - _KEEP_SQUARE)
+        unbiased = self._square.sqrt() / (1 - _KEEP_SQUARE**self._steps) ** 0.5
+        self.value.addcdiv_(self._mean, unbiased + 1e-8, value=-rate / (1 - _KEEP_MEAN**self._steps))
 
 
 def _camera(field: LatentField, latent: Float[Tensor, "N C"], shown: Bool[np.ndarray, "n n"]) -> Camera | None:

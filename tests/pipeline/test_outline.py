@@ -1,5 +1,7 @@
 """Moving a sampled whole to the outline of a picture: on shapes in closed form, and on the tiny preset."""
 
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,6 +93,28 @@ def test_a_latent_of_the_tiny_preset_comes_to_look_like_the_picture(tiny: Pipeli
         mesh = stages.meshes.extract(stages.codec.decode(one, options), options)
         alike.append(find_view(mesh.vertices, outline_of(ray_scene(mesh)), shown > 0.5)[1])
     assert alike[1] > alike[0] + 0.05
+
+
+def test_it_is_adam_of_torch_without_torch_s_compiler() -> None:
+    """Which takes a second and 80 MB to import, in each process that decodes."""
+    check = """
+import sys, torch
+from apg_core.pipeline.outline import _Descent
+random = torch.Generator().manual_seed(0)
+start, gradients = torch.randn(7, generator=random), torch.randn(9, 7, generator=random)
+ours = _Descent(start)
+for place, gradient in enumerate(gradients):
+    ours.step(gradient, 0.1 / (place + 1))
+assert "torch._dynamo" not in sys.modules
+theirs = start.clone().requires_grad_()
+adam = torch.optim.Adam([theirs])
+for place, gradient in enumerate(gradients):
+    adam.param_groups[0]["lr"], theirs.grad = 0.1 / (place + 1), gradient
+    adam.step()
+print(torch.equal(ours.value, theirs))
+"""
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
 
 
 @dataclass(frozen=True, eq=False)
