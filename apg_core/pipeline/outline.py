@@ -144,6 +144,7 @@ def _largest(
         share = (torch.arange(DEPTHS) + torch.from_numpy(random.random((len(first), 1)))).to(first) / DEPTHS
         depths = first[:, None] + (last - first)[:, None] * share
         crosses = last > first
-    points = eye + depths[crosses, :, None] * directions[crosses, None]
-    values = field(latent, points.clamp(-_CUBE, _CUBE).reshape(-1, 3)).view(-1, DEPTHS)
-    return torch.full_like(first, _OUTSIDE).masked_scatter(crosses, values.amax(1))
+    # Rays past the cube are asked, too: torch keeps about a megabyte for every number of points that it has met.
+    points = (eye + depths[..., None] * directions[:, None]).clamp(-_CUBE, _CUBE)
+    values = field(latent, points.reshape(-1, 3)).view(-1, DEPTHS).amax(1)
+    return torch.where(crosses, values, _OUTSIDE)
