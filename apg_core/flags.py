@@ -47,6 +47,14 @@ def add_input_flags(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", type=Path, help=kind.about)
 
 
+def at_least_one(text: str) -> int:
+    """A flag's value that is a count."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
 def add_precision_flag(parser: argparse.ArgumentParser) -> None:
     """The flag that says what weights are held in."""
     parser.add_argument(

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apg_core.errors import ApgError, InputError, PromptError, SetupError, WeightsMissingError
-from apg_core.flags import add_option_flags, add_precision_flag, chosen_options
+from apg_core.flags import add_option_flags, add_precision_flag, at_least_one, chosen_options
 from apg_core.presets import DEFAULT_PRESET, Preset, load_preset
 from apg_core.presets.weights import CHECKPOINTS, find_weights, sha256_of
 from apg_core.protocol.limits import InputLimits
@@ -187,13 +187,6 @@ def _generated(works: Sequence[Work], options: argparse.Namespace, output: Place
         ray.shutdown()
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
-
-
 def _checkpoints(options: argparse.Namespace) -> Path:
     """The folder that is named, or the usual one; a submitted job's own folder is a copy that has no weights."""
     if options.checkpoints is None:
@@ -227,18 +220,18 @@ def parser() -> argparse.ArgumentParser:
     )
     flags.add_argument("--verbose", action="store_true", help="log what happens")
     sizes = flags.add_argument_group("sizes", "what is left out is computed from the cluster's CPUs and GPUs")
-    sizes.add_argument("--in-flight", type=_count, metavar="N", help="objects at once on one generator")
+    sizes.add_argument("--in-flight", type=at_least_one, metavar="N", help="objects at once on one generator")
     sizes.add_argument(
-        "--generators-per-gpu", type=_count, metavar="N", default=1, help="generators that share a GPU [1]"
+        "--generators-per-gpu", type=at_least_one, metavar="N", default=1, help="generators that share a GPU [1]"
     )
     sizes.add_argument(
         "--gpus",
-        type=_count,
+        type=at_least_one,
         metavar="N",
         help="ask the cluster for this many, and wait for them [those that are there]",
     )
     sizes.add_argument("--gpu-wait", type=float, metavar="S", default=900, help="seconds to wait for them [900]")
-    sizes.add_argument("--mesh-workers", type=_count, metavar="N", help="processes for one generator's geometry")
+    sizes.add_argument("--mesh-workers", type=at_least_one, metavar="N", help="processes for one generator's geometry")
     add_option_flags(flags, preset=DEFAULT_PRESET)
     return flags
 

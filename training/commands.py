@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from apg_core.cli import INTERRUPTED, OK
-from apg_core.flags import Subparsers, add_option_flags, add_precision_flag, chosen_options
+from apg_core.flags import Subparsers, add_option_flags, add_precision_flag, at_least_one, chosen_options
 from apg_core.protocol.mode import Mode
 
 if TYPE_CHECKING:
@@ -66,17 +66,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for tables and pictures")
     parser.add_argument("--preset", default="tiny", help="a preset, or the path of a config file [tiny]")
     parser.add_argument(
-        "--workers", type=_at_least_one, default=1, help="processes that measure objects beside each other [1]"
+        "--workers", type=at_least_one, default=1, help="processes that measure objects beside each other [1]"
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... [cuda where there is one]")
     add_precision_flag(parser)
     add_option_flags(parser)
-
-
-def _at_least_one(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{number} is below 1")
-    return number
 
 
 def _evaluate(options: argparse.Namespace) -> int:

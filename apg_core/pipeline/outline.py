@@ -58,12 +58,13 @@ def fit_to_outline(
     wanted = F.avg_pool2d(pixels_near, BLUR, stride=1, padding=BLUR // 2).flatten()
     random = np.random.default_rng(seed)
     moved, turned = _Descent(latent), _Descent(torch.zeros_like(camera))
-    rates = (LATENT_RATE * float(latent.std()), VIEW_RATE)
+    deviation = latent.std()
+    rates = (LATENT_RATE * float(deviation), VIEW_RATE)
     for step in range(STEPS):
         pixels = random.choice(known, RAYS)
         rays = _rays(camera + turned.value * camera.new_tensor(_UNITS), pixels, len(shown))
         seen = _largest(field, moved.value, rays, random)
-        away = ((moved.value - latent) / latent.std()).square().mean()
+        away = ((moved.value - latent) / deviation).square().mean()
         loss = F.binary_cross_entropy_with_logits(SHARPNESS * seen, wanted[pixels]) + STAY * away
         gradients = torch.autograd.grad(loss, [moved.value, turned.value])
         for one, gradient, rate in zip((moved, turned), gradients, rates, strict=True):

@@ -10,6 +10,7 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from apg_core.errors import MaskError
+from apg_core.geometry.view import box_of
 from apg_core.protocol.arrays import Coverage, Labels, RgbaImage, RgbImage
 
 FOREGROUND_ALPHA = 204  # 0.8 * 255: above it a pixel counts as the object
@@ -92,12 +93,11 @@ def prepare_outline(rgba: RgbaImage, size: int) -> Coverage | None:
     opaque = rgba[..., 3] > FOREGROUND_ALPHA
     if opaque.all() or not opaque.any():
         return None
-    columns, rows = np.flatnonzero(opaque.any(axis=0)), np.flatnonzero(opaque.any(axis=1))
-    (left, right), (top, bottom) = columns[[0, -1]], rows[[0, -1]]
-    edge = int(np.ceil(CROP_MARGIN * (max(right - left, bottom - top) + 1)))
-    x, y = ((low + high + 1 - edge) // 2 for low, high in ((left, right), (top, bottom)))
+    left, top, right, bottom = box_of(opaque)
+    edge = int(np.ceil(CROP_MARGIN * max(right - left, bottom - top)))
+    x, y = (left + right - edge) // 2, (top + bottom - edge) // 2
     planes = rgba[..., 3], np.full(opaque.shape, WHITE, np.uint8)
-    box = (int(x), int(y), int(x) + edge, int(y) + edge)  # what Pillow crops beyond the border is 0
+    box = (x, y, x + edge, y + edge)  # what Pillow crops beyond the border is 0
     cropped = (Image.fromarray(plane).crop(box).resize((size, size), Image.Resampling.BOX) for plane in planes)
     shown, known = (np.asarray(plane, np.float32) / WHITE for plane in cropped)
     return np.where(known < 1, np.float32(np.nan), shown)

@@ -20,8 +20,6 @@ from tests.support.latents import latent_of
 from tests.support.objects import block
 
 EDGE = 96
-
-
 LENTIL = torch.tensor([[0.9, 0.6]])
 
 

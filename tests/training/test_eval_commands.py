@@ -54,4 +54,4 @@ def test_no_worker_is_refused(objects: Path, tmp_path: Path, capsys: pytest.Capt
     with pytest.raises(SystemExit) as ended:
         main(["eval", f"{objects}", "--workers", "0", "--output", f"{tmp_path}"])
     assert ended.value.code == USAGE
-    assert "--workers: 0 is below 1" in capsys.readouterr().err
+    assert "--workers: must be at least 1, got 0" in capsys.readouterr().err
