@@ -70,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         help="leave the decoder, and so what latents mean, as it is",
     )
     dit.add_argument("--seed", type=int, default=1, help="another one for a run that goes on from earlier weights")
+    dit.add_argument(
+        "--guided", action="store_true", help="take guidance into the weights, so that sampling needs one row, not two"
+    )
     dit.add_argument("--compile", action="store_true", help="compile the blocks: faster steps, needs a C++ compiler")
     pool.add_argument("--chunks", type=int, default=40, help="chunks of 256 objects")
     for stage in (tune, ship):
@@ -125,6 +128,7 @@ def _run(args: argparse.Namespace) -> None:
             seed=args.seed,
             start=args.start,
             compiled=args.compile,
+            guided=args.guided,
         )
 
 

@@ -5,7 +5,7 @@ Targets are the parts in order, the zero latent as end of sequence, and the whol
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from training.sizes import LATENTS, TINY_DIT, TINY_IMAGE_ENCODER, TINY_SCHEDULE
 
 logger = logging.getLogger(__name__)
 
-WHOLE_SHARE = 0.3
+WHOLE_SHARE = 0.5
 MASKED_SHARE = 0.3
 """Share of the part samples that see a picture and the region of their part."""
 DROP_GEOMETRY = 0.1
@@ -32,6 +32,8 @@ DROP_IMAGE = 0.1
 NOISED_SHARE = 0.25
 """Share of part batches whose history is noised and told so (diffusion forcing)."""
 ROUGHENED_SHARE, ROUGHENED_MOST = 0.25, 0.25
+PART_GUIDANCE, WHOLE_GUIDANCE = 1.5, 2.5
+"""Guidance scales that a run with `guided` takes into the weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,8 @@ class DenoisingBatch:
     """The region of the part; None where the whole stands in both halves."""
     noise: Float[Tensor, "B N C"]
     timestep: Int[Tensor, " B"]
+    scale: Float[Tensor, " B"] | None = None
+    """Guidance scale of each row that the weights take in; 1 for rows that see nothing. None: no row has any."""
 
 
 class PartGenerator(nn.Module):
@@ -78,9 +82,32 @@ class PartGenerator(nn.Module):
         alpha = self.alphas[batch.timestep][:, None, None]
         noisy = alpha.sqrt() * batch.target + (1 - alpha).sqrt() * batch.noise
         velocity = alpha.sqrt() * batch.noise - (1 - alpha).sqrt() * batch.target
-        error = (self.dit(noisy, batch.timestep, context).float() - velocity) ** 2
+        found = self.dit(noisy, batch.timestep, context).float()
+        if batch.scale is not None:
+            velocity = guided_target(velocity, found.detach(), self._seeing_nothing(batch, noisy), batch.scale)
+        error = (found - velocity) ** 2
         total = error.mean()
         return {"total": total, "l1": error.detach().sqrt().mean()}
+
+    @torch.no_grad()
+    def _seeing_nothing(self, batch: DenoisingBatch, noisy: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
+        nothing = replace(batch, pictured=batch.pictured[:0], whole_picture=batch.whole_picture[:0], part_picture=None)
+        context = self.dit.context(self.image_context(nothing), torch.zeros_like(batch.geometry), batch.sigma)
+        return self.dit(noisy, batch.timestep, context).float()
+
+
+def guided_target(
+    velocity: Float[Tensor, "B N C"],
+    found: Float[Tensor, "B N C"],
+    unseen: Float[Tensor, "B N C"],
+    scale: Float[Tensor, " B"],
+) -> Float[Tensor, "B N C"]:
+    """What a network learns that shall answer as with guidance, at once (model guidance, Tang et al. 2025).
+
+    `found` is its answer c with its conditions and `unseen` the one u without. It settles where c = target, which is
+    c = v + (1 - 1 / s) (c - u), so c = u + s (v - u): classifier-free guidance of the data's velocity v.
+    """
+    return velocity + (1 - 1 / scale)[:, None, None] * (found - unseen)
 
 
 def trained_generator(folder: Path) -> PartGenerator:
@@ -93,8 +120,10 @@ def trained_generator(folder: Path) -> PartGenerator:
 class Sampler:
     """Draws denoising batches from a pool of chunks that may still be growing."""
 
-    def __init__(self, folder: Path, *, scale: float, empty: Tensor, seed: int, rank: int = 0) -> None:
-        self._folder, self._scale = folder, scale
+    def __init__(
+        self, folder: Path, *, scale: float, empty: Tensor, seed: int, rank: int = 0, guided: bool = False
+    ) -> None:
+        self._folder, self._scale, self._guided = folder, scale, guided
         self._empty = empty * scale
         self._kinds = np.random.default_rng(seed)  # the same in all workers, whose batches should cost the same
         self._rng = np.random.default_rng([seed, rank])
@@ -143,6 +172,7 @@ class Sampler:
             pictured=pictured,
             whole_picture=picture,
             part_picture=None,
+            scale=self._guidance(count, WHOLE_GUIDANCE, pictured),
             **self._noise(target),
         )
 
@@ -183,8 +213,12 @@ class Sampler:
             pictured=pictured,
             whole_picture=whole_picture,
             part_picture=region,
+            scale=self._guidance(count, PART_GUIDANCE, (~bare).nonzero()[:, 0]),
             **self._noise(target),
         )
+
+    def _guidance(self, count: int, scale: float, seeing: Int[Tensor, " R"]) -> Float[Tensor, " B"] | None:
+        return torch.ones(count).index_fill(0, seeing, scale) if self._guided else None
 
     def _roughened(self, latents: Tensor) -> Tensor:
         # Earlier parts, and in image mode the whole, are samples themselves: a little untold noise keeps later
@@ -240,9 +274,11 @@ def train_dit(
     seed: int = 1,
     start: Path | None = None,
     compiled: bool = False,
+    guided: bool = False,
 ) -> None:
     """Train (or continue) the denoiser within the options' budget, from a preset's weights if one is named.
 
+    `guided` takes guidance into the weights (`guided_target`): sampled with scales of 1, they then need one row.
     `compiled` blocks take a C++ compiler and a minute to begin, and a quarter less time from then on.
     """
     torch.manual_seed(seed)
@@ -263,5 +299,5 @@ def train_dit(
         wholes = [float(model(on_device(sampler.wholes(64), options.device))["total"]) for _ in range(2)]
         return {"held_out_parts": float(np.mean(parts)), "held_out_wholes": float(np.mean(wholes))}
 
-    sampler = Sampler(pool, scale=scale, empty=empty, seed=seed + run.steps, rank=run.rank)
+    sampler = Sampler(pool, scale=scale, empty=empty, seed=seed + run.steps, rank=run.rank, guided=guided)
     run.train(sampler.batches(batch), evaluate)
