@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from apg_core.geometry.extent import Extent
-from apg_core.geometry.parts.overlap import SurfaceCells
+from apg_core.geometry.parts.overlap import SurfaceCells, share_near
 from apg_core.pipeline.best_of import Sample, draw_samples, most_typical_first
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.seeds import Draw, draw_seed
@@ -14,7 +14,11 @@ from apg_core.pipeline.stages import Geometry, HistoryNoise, LatentRequest, magn
 from apg_core.pipeline.whole import Seen
 from apg_core.protocol.arrays import LatentArray
 from apg_core.protocol.manifest import AcceptedPart, PartFacts
+from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.stage import Stage
+
+COMPLETE = 0.9
+"""Share of a given mesh's surface that parts lie near, from which on they make it up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,8 @@ class Conditions:
     """Whether there is no accepted part yet."""
     extent: Extent | None = None
     """Where parts are looked for; everywhere without."""
+    given: TriangleMesh | None = None
+    """The whole's mesh in the normalised frame, where one was given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +51,8 @@ class Tried:
 async def try_part(brief: Brief, session: Session, attempt: Attempt, conditions: Conditions) -> Tried:
     """Sample a part, and take the most typical sample that is neither empty nor a duplicate.
 
-    The object has ended when most samples say so.
+    The object has ended when most samples say so, and with `early_end` also when nothing new comes and the parts that
+    there are make up the given mesh.
     """
     await brief.sink.stage(Stage.PART, part=attempt.index, attempt=attempt.number)
     samples = await draw_samples(brief, Stage.PART, _request(brief, session, attempt, conditions))
@@ -59,7 +66,15 @@ async def try_part(brief: Brief, session: Session, attempt: Attempt, conditions:
         tried = await _judge(brief, session, attempt, sample, conditions)
         if tried.outcome is Outcome.ACCEPTED:
             break
+    may_end = brief.options.early_end and session.end_below is not None
+    if tried.part is None and may_end and _make_up_the_mesh(conditions):
+        return Tried(Outcome.END_OF_OBJECT)
     return tried
+
+
+def _make_up_the_mesh(conditions: Conditions) -> bool:
+    given, cells = conditions.given, conditions.cells
+    return given is not None and share_near(SurfaceCells.of(given, cells.grid_size), cells) >= COMPLETE
 
 
 async def _judge(brief: Brief, session: Session, attempt: Attempt, sample: Sample, conditions: Conditions) -> Tried:

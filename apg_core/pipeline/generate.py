@@ -95,7 +95,9 @@ async def make_parts(
             history = await encode_mesh(brief, union, draws=HISTORY_DRAWS, part=len(so_far.parts))
             so_far = replace(so_far, history=history)
         first = not so_far.parts
-        conditions = Conditions(seen, whole.latent, history, so_far.cells, first=first, extent=whole.extent)
+        conditions = Conditions(
+            seen, whole.latent, history, so_far.cells, first=first, extent=whole.extent, given=whole.mesh
+        )
         tried = await try_part(brief, session, attempt, conditions)
         if tried.part is not None and tried.cells is not None:
             await brief.sink.part(tried.part)

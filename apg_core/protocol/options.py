@@ -89,7 +89,8 @@ class SamplingOptions(_Options):
     sigma_floor: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """End a trajectory at the first step whose noise level is at or below this; 0 runs all steps."""
     early_end: bool = False
-    """End a trajectory when two steps in a row foresee that the object is done (`end_threshold`)."""
+    """End a trajectory when two steps in a row foresee that the object is done (`end_threshold`), and a generation when
+    nothing new comes and the parts make up the given mesh."""
 
 
 class GuidanceOptions(_Options):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from reference import set_overlap, solid, surface_cells
 from support.objects import as_mesh, ball, block
 
-from apg_core.geometry.parts.overlap import SurfaceCells, overlap
+from apg_core.geometry.parts.overlap import SurfaceCells, overlap, share_near
 from apg_core.protocol.mesh import TriangleMesh
 
 
@@ -66,3 +66,16 @@ def test_union_has_the_cells_of_both_in_order() -> None:
 def test_what_lies_outside_the_cube_counts_in_the_nearest_cells() -> None:
     cells = triples(SurfaceCells.of(block((2.02, 2.02, 2.02)), 16))
     assert cells == {cell for cell in np.ndindex(16, 16, 16) if min(cell) == 0 or max(cell) == 15}
+
+
+def test_near_are_cells_that_touch_on_a_grid_of_at_most_64() -> None:
+    wall, none = block((1.9, 0.01, 1.9), (0, 0.05, 0)), SurfaceCells.empty(64)
+    cells, fine = SurfaceCells.of(wall, 64), SurfaceCells.of(wall, 256)
+    beside = [SurfaceCells.of(block((1.9, 0.01, 1.9), (0, 0.05 + away / 32, 0)), 64) for away in (1, 2)]
+    half = SurfaceCells.of(block((0.95, 0.01, 1.9), (-0.475, 0.05, 0)), 64)
+    assert share_near(cells, beside[0]) == share_near(cells, cells) == share_near(fine, cells) == 1
+    assert share_near(cells, beside[1]) == share_near(cells, none) == share_near(none, cells) == 0
+    assert share_near(half, cells) == 1
+    columns = {x for x, _, _ in triples(cells)}
+    reached = {x for x, _, _ in triples(half)}
+    assert share_near(cells, half) == pytest.approx((len(reached) + 1) / len(columns))

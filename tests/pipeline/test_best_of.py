@@ -98,6 +98,18 @@ def test_an_attempt_fails_when_all_of_its_samples_do(tiny: Pipeline) -> None:
     assert (len(made.parts), made.manifest.stop_reason) == (1, StopReason.NO_NEW_PART)
 
 
+def test_nothing_new_is_the_end_where_the_parts_make_up_the_mesh(tiny: Pipeline) -> None:
+    part, other = latent_of(tiny, ball(1.0)), latent_of(tiny, ball(0.3))
+    tries = QUIET.model_copy(update={"max_parts": 3, "duplicate_retries": 1})
+    made = generate_from_mesh(from_latents(tiny, *[part] * 6), ball(1.0), options=tries)
+    assert (len(made.parts), made.manifest.stop_reason) == (1, StopReason.END_OF_SEQUENCE)
+    made = generate_from_mesh(from_latents(tiny, *[other] * 9), ball(1.0), options=tries)
+    assert (len(made.parts), made.manifest.stop_reason) == (1, StopReason.NO_NEW_PART)
+    late = tries.model_copy(update={"early_end": False})
+    made = generate_from_mesh(from_latents(tiny, *[part] * 9), ball(1.0), options=late)
+    assert (len(made.parts), made.manifest.stop_reason) == (1, StopReason.NO_NEW_PART)
+
+
 def test_no_samples_at_all_are_refused() -> None:
     with pytest.raises(OptionError, match="best_of"):
         GenerationOptions(best_of=0)

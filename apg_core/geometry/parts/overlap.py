@@ -10,6 +10,7 @@ from apg_core.geometry.lines import triangles_across_lines, whole_numbers
 from apg_core.protocol.mesh import TriangleMesh
 
 LOW, HIGH = -1.0, 1.0  # the cube that the grid divides; what lies outside counts in the nearest cell
+NEAR = 64  # cells an edge, of which neighbours are near each other
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,11 @@ class SurfaceCells:
         """The cells of either."""
         return SurfaceCells(self.grid_size, distinct(np.concatenate([self.numbers, other.numbers])))
 
+    def indices(self, grid_size: int) -> Int[np.ndarray, "K 3"]:
+        """Along x, y and z, which cells of a grid of that size these are in."""
+        each = np.stack(np.unravel_index(self.numbers, (self.grid_size,) * 3), axis=1)
+        return each * grid_size // self.grid_size
+
 
 def overlap(a: SurfaceCells, b: SurfaceCells) -> float:
     """max(|A n B| / |A|, |A n B| / |B|); 0 where either is empty.
@@ -59,6 +65,17 @@ def overlap(a: SurfaceCells, b: SurfaceCells) -> float:
     if smaller == 0:
         return 0.0
     return len(np.intersect1d(a.numbers, b.numbers, assume_unique=True)) / smaller
+
+
+def share_near(a: SurfaceCells, b: SurfaceCells) -> float:
+    """The share of a's cells that are b's or next to them, on a grid of at most `NEAR` cells an edge; 0 of none."""
+    grid_size = min(a.grid_size, b.grid_size, NEAR)
+    near = np.zeros((grid_size + 2,) * 3, bool)
+    x, y, z = b.indices(grid_size).T
+    for step in np.ndindex(3, 3, 3):
+        near[x + step[0], y + step[1], z + step[2]] = True
+    own = near[tuple((a.indices(grid_size) + 1).T)]
+    return float(own.mean()) if len(own) else 0.0
 
 
 def _edges(faces: Int[np.ndarray, "F 3"], vertices: int) -> Int[np.ndarray, "2 E"]:
