@@ -3,6 +3,7 @@
 import argparse
 import difflib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -112,6 +113,7 @@ def nearest_flag(parser: argparse.ArgumentParser, mistyped: str) -> str | None:
     return next(iter(difflib.get_close_matches(mistyped.partition("=")[0], known, n=1)), None)
 
 
+@lru_cache
 def _defaults_of(preset: str) -> Mapping[str, object]:
     own = Path(__file__).parent / "presets" / preset / "preset.yaml"
     if own.is_file():  # read as it stands: `apg_core.presets` would import torch, for a help text

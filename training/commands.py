@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MODES: tuple[Mode, ...] = ("mesh", "image_mesh_mask", "image")
 """The rows of a model card."""
+GEOMETRY_ALONE = ("coacd", "components", "whole")
+"""Kinds of `training.baselines.BASELINES`, by how their names begin."""
 
 
 def add_commands(commands: Subparsers) -> None:
@@ -35,14 +37,7 @@ def add_commands(commands: Subparsers) -> None:
     parser = commands.add_parser("eval", help="measure a preset's quality", description=about)
     parser.add_argument("dataset", help="validation, test, kept_out, a folder, or real:FOLDER")
     parser.add_argument("--modes", nargs="*", choices=get_args(Mode), default=["mesh"], metavar="MODE")
-    parser.add_argument(
-        "--baseline",
-        nargs="+",
-        choices=["coacd", "components", "whole"],
-        default=[],
-        metavar="NAME",
-        help="also measure geometry alone: coacd (at four thresholds), components, whole",
-    )
+    _add_baselines(parser, [], "also measure geometry alone")
     parser.add_argument(
         "--fused",
         action=argparse.BooleanOptionalAction,
@@ -57,8 +52,20 @@ def add_commands(commands: Subparsers) -> None:
     )
     parser = commands.add_parser("table", help="measure all rows of a model card", description=about)
     parser.add_argument("--real", type=Path, help="folder of real objects; without it, their rows are left out")
+    _add_baselines(parser, [*GEOMETRY_ALONE], "geometry alone, to measure on the real ones")
     _add_common(parser)
     parser.set_defaults(run=_table)
+
+
+def _add_baselines(parser: argparse.ArgumentParser, default: list[str], what: str) -> None:
+    parser.add_argument(
+        "--baseline",
+        nargs="*",
+        choices=GEOMETRY_ALONE,
+        default=default,
+        metavar="NAME",
+        help=f"{what}: coacd (four thresholds, minutes each), components, whole [{' '.join(default) or 'none'}]",
+    )
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -76,13 +83,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _evaluate(options: argparse.Namespace) -> int:
     from rich.console import Console  # these imports take seconds
 
-    from training.baselines import BASELINES
     from training.evaluate import find_cases, reconstruct
     from training.report import table, write_report
 
     measures = _generating(options, options.modes)
-    if options.baseline:
-        measures |= _baselines([name for name in BASELINES if name.startswith(tuple(options.baseline))])
+    measures |= _baselines(options)
     cases = find_cases(options.dataset, options.count, fused=options.fused)
     console = Console(file=sys.stdout)
     summaries: dict[str, dict[str, float]] = {}
@@ -101,7 +106,6 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _table(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from training.baselines import BASELINES
     from training.evaluate import find_cases
     from training.report import markdown, write_report
 
@@ -113,7 +117,7 @@ def _table(options: argparse.Namespace) -> int:
     rows: dict[str, list[Result]] = {}
     for label, dataset in datasets.items():
         cases = find_cases(dataset, options.count, fused=True)
-        baselines = _baselines(BASELINES) if label == "real" else {}
+        baselines = _baselines(options) if label == "real" else {}
         for name, measure in (measures | baselines).items():
             row = f"{label}, {name}"
             rows[row], interrupted = _watched(row, measure, cases, options.workers, console)
@@ -139,10 +143,12 @@ def _generating(options: argparse.Namespace, modes: "Iterable[Mode]") -> "dict[s
     return {mode: partial(generated, loading, mode, chosen) for mode in modes}
 
 
-def _baselines(names: "Iterable[str]") -> "dict[str, Measure]":
+def _baselines(options: argparse.Namespace) -> "dict[str, Measure]":
+    from training.baselines import BASELINES
     from training.evaluate import evaluate_baseline
 
-    return {name: partial(evaluate_baseline, name) for name in names}
+    wanted = [name for name in BASELINES if name.startswith(tuple(options.baseline))]
+    return {name: partial(evaluate_baseline, name) for name in wanted}
 
 
 def _watched(
