@@ -42,7 +42,7 @@ class RunOptions:
     """Share of the budget over which the learning rate rises."""
     weight_decay: float = 0.01
     clip: float = 1.0
-    ema: float = 0.998
+    ema: float = 0.996
     save_seconds: float = 120.0
     evaluate_seconds: float = 240.0
     device: str = "cpu"
