@@ -37,7 +37,7 @@ def export(*, vae: Path, dit: Path, preset: Path, own: Mapping[str, object]) -> 
         temporary.rename(preset / f"{name}.safetensors")
     content = sizes(scale=json.loads((dit / "latent_scale.json").read_text(encoding="utf-8"))) | {"preset": dict(own)}
     (preset / "preset.yaml").write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110))
-    written = ModelLoader(load_preset(preset), device=torch.device("cpu"))
+    written = ModelLoader(load_preset(preset), device=torch.device("cpu"), precision="fp32")
     keep_dropped(written.features().dropped(), preset / "image_encoder.safetensors")
 
 
