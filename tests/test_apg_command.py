@@ -205,7 +205,7 @@ def test_help_shows_the_defaults_of_the_preset_that_is_named(capsys: pytest.Capt
     tiny, nano, published = shown
     assert "defaults of preset tiny" in tiny
     assert "guidance in each mode: apg doctor --preset tiny" in tiny
-    assert "of one trajectory. [10]" in tiny
+    assert "of one trajectory. [6]" in tiny
     assert "of one trajectory. [4]" in nano
     assert "a power of two. [256]" in published
 
