@@ -85,6 +85,9 @@ class SharedStages:
     async def measure_overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
         return await self.meshes.call(MeshWorker.overlap, mesh, accepted)
 
+    async def measure_cover(self, given: TriangleMesh, accepted: SurfaceCells) -> float:
+        return await self.meshes.call(MeshWorker.cover, given, accepted)
+
     async def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
         return await self.meshes.call(MeshWorker.clean, mesh, options, grid_size)
 

@@ -60,7 +60,7 @@ def add_commands(commands: Subparsers) -> None:
 def _add_baselines(parser: argparse.ArgumentParser, default: list[str], what: str) -> None:
     parser.add_argument(
         "--baseline",
-        nargs="*",
+        nargs="*" if default else "+",
         choices=GEOMETRY_ALONE,
         default=default,
         metavar="NAME",
@@ -86,8 +86,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from training.evaluate import find_cases, reconstruct
     from training.report import table, write_report
 
-    measures = _generating(options, options.modes)
-    measures |= _baselines(options)
+    measures = _generating(options, options.modes) | _baselines(options)
     cases = find_cases(options.dataset, options.count, fused=options.fused)
     console = Console(file=sys.stdout)
     summaries: dict[str, dict[str, float]] = {}

@@ -50,7 +50,7 @@ class DenoisingBatch:
     """The region of the part; None where the whole stands in both halves."""
     noise: Float[Tensor, "B N C"]
     timestep: Int[Tensor, " B"]
-    scale: Float[Tensor, " B"] | None = None
+    guidance: Float[Tensor, " B"] | None = None
     """Guidance scale of each row that the weights take in; 1 for rows that see nothing. None: no row has any."""
 
 
@@ -83,8 +83,8 @@ class PartGenerator(nn.Module):
         noisy = alpha.sqrt() * batch.target + (1 - alpha).sqrt() * batch.noise
         velocity = alpha.sqrt() * batch.noise - (1 - alpha).sqrt() * batch.target
         found = self.dit(noisy, batch.timestep, context).float()
-        if batch.scale is not None:
-            velocity = guided_target(velocity, found.detach(), self._seeing_nothing(batch, noisy), batch.scale)
+        if batch.guidance is not None:
+            velocity = guided_target(velocity, found.detach(), self._seeing_nothing(batch, noisy), batch.guidance)
         error = (found - velocity) ** 2
         total = error.mean()
         return {"total": total, "l1": error.detach().sqrt().mean()}
@@ -172,7 +172,7 @@ class Sampler:
             pictured=pictured,
             whole_picture=picture,
             part_picture=None,
-            scale=self._guidance(count, WHOLE_GUIDANCE, pictured),
+            guidance=self._guidance(count, WHOLE_GUIDANCE, pictured),
             **self._noise(target),
         )
 
@@ -213,7 +213,7 @@ class Sampler:
             pictured=pictured,
             whole_picture=whole_picture,
             part_picture=region,
-            scale=self._guidance(count, PART_GUIDANCE, (~bare).nonzero()[:, 0]),
+            guidance=self._guidance(count, PART_GUIDANCE, (~bare).nonzero()[:, 0]),
             **self._noise(target),
         )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from apg_core.geometry.band.lattice import Grid
+from apg_core.geometry.band.lattice import Grid, grown
 from apg_core.geometry.band.samples import Field
 from apg_core.geometry.parts.overlap import HIGH, LOW, SurfaceCells
 from apg_core.protocol.mesh import TriangleMesh
@@ -32,7 +32,7 @@ class Extent:
         half = (HIGH - LOW) / CELLS / 2
         cells = enclosed(mesh, Grid(CELLS, LOW + half, HIGH - half))
         cells.reshape(-1)[SurfaceCells.of(mesh, CELLS).numbers] = True
-        return cls(_with_spare(cells))
+        return cls(grown(cells, SPARE))
 
     @classmethod
     def of_field(cls, field: Field) -> "Extent":
@@ -41,7 +41,7 @@ class Extent:
         near = field(corners.positions(np.arange(corners.resolution**3))).reshape((corners.resolution,) * 3) > NEAR
         for axis in range(3):
             near = np.logical_or(*(np.take(near, range(k, CELLS + k), axis=axis) for k in (0, 1)))
-        return cls(_with_spare(near))
+        return cls(grown(near, SPARE))
 
     def holds(self, points: Float[np.ndarray, "Q 3"]) -> Bool[np.ndarray, " Q"]:
         """Which points lie in these cells."""
@@ -67,11 +67,3 @@ class FieldWithin:
             values[:] = self._lowest
             values[rows] = found
         return values
-
-
-def _with_spare(cells: Bool[np.ndarray, "n n n"]) -> Bool[np.ndarray, "n n n"]:
-    for axis in range(3):
-        padded = np.pad(cells, [(SPARE, SPARE) if axis == one else (0, 0) for one in range(3)])
-        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * SPARE + 1, axis=axis)
-        cells = np.asarray(windows.any(axis=-1))
-    return cells

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from apg_core.geometry.extent import Extent
-from apg_core.geometry.parts.overlap import SurfaceCells, share_near
+from apg_core.geometry.parts.overlap import SurfaceCells
 from apg_core.pipeline.best_of import Sample, draw_samples, most_typical_first
 from apg_core.pipeline.brief import Brief
 from apg_core.pipeline.seeds import Draw, draw_seed
@@ -65,16 +65,16 @@ async def try_part(brief: Brief, session: Session, attempt: Attempt, conditions:
     for sample in ranked:
         tried = await _judge(brief, session, attempt, sample, conditions)
         if tried.outcome is Outcome.ACCEPTED:
-            break
+            return tried
     may_end = brief.options.early_end and session.end_below is not None
-    if tried.part is None and may_end and _make_up_the_mesh(conditions):
-        return Tried(Outcome.END_OF_OBJECT)
-    return tried
+    return Tried(Outcome.END_OF_OBJECT) if may_end and await _make_up_the_mesh(brief, conditions) else tried
 
 
-def _make_up_the_mesh(conditions: Conditions) -> bool:
-    given, cells = conditions.given, conditions.cells
-    return given is not None and share_near(SurfaceCells.of(given, cells.grid_size), cells) >= COMPLETE
+async def _make_up_the_mesh(brief: Brief, conditions: Conditions) -> bool:
+    if conditions.given is None:
+        return False
+    measuring = brief.stages.measure_cover(conditions.given, conditions.cells)
+    return await brief.clock(Stage.OVERLAP, measuring) >= COMPLETE
 
 
 async def _judge(brief: Brief, session: Session, attempt: Attempt, sample: Sample, conditions: Conditions) -> Tried:

@@ -83,6 +83,9 @@ class LocalStages:
     async def measure_overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
         return self.meshes.overlap(mesh, accepted)
 
+    async def measure_cover(self, given: TriangleMesh, accepted: SurfaceCells) -> float:
+        return self.meshes.cover(given, accepted)
+
     async def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
         return self.meshes.clean(mesh, options, grid_size)
 

@@ -8,7 +8,7 @@ from apg_core.geometry.isosurface import extract_surface
 from apg_core.geometry.parts.cleanup import clean_part, simplified
 from apg_core.geometry.parts.fitting import Fitted, Fitting, fit_parts
 from apg_core.geometry.parts.merging import merge
-from apg_core.geometry.parts.overlap import SurfaceCells, overlap
+from apg_core.geometry.parts.overlap import SurfaceCells, overlap, share_near
 from apg_core.geometry.parts.partition import measured_again
 from apg_core.geometry.parts.refitting import fit_reopened
 from apg_core.geometry.surface import sample_surface
@@ -39,6 +39,10 @@ class MeshWorker:
     def overlap(self, mesh: TriangleMesh, accepted: SurfaceCells) -> float:
         """Larger share of surface cells that the mesh and the accepted parts have in common."""
         return overlap(SurfaceCells.of(mesh, accepted.grid_size), accepted)
+
+    def cover(self, given: TriangleMesh, accepted: SurfaceCells) -> float:
+        """Share of the given mesh's surface cells that accepted parts pass through or beside."""
+        return share_near(SurfaceCells.of(given, accepted.grid_size), accepted)
 
     def clean(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
         """The part as it is kept, and its surface cells."""

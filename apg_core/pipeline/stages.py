@@ -142,6 +142,10 @@ class Stages(Protocol):
         """Larger share of surface cells that the mesh and the accepted parts have in common."""
         ...
 
+    def measure_cover(self, given: TriangleMesh, accepted: SurfaceCells) -> Awaitable[float]:
+        """Share of the given mesh's surface cells that accepted parts pass through or beside."""
+        ...
+
     def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> Awaitable[CleanedPart]:
         """Simplify and drop floaters; measure the cells that are left."""
         ...

@@ -120,6 +120,10 @@ class HandleStages:
         """See `Stages`."""
         return await self._do(Stage.OVERLAP, self.handles.mesh_worker.call(MeshWorkerReplica.overlap, mesh, accepted))
 
+    async def measure_cover(self, given: TriangleMesh, accepted: SurfaceCells) -> float:
+        """See `Stages`."""
+        return await self._do(Stage.OVERLAP, self.handles.mesh_worker.call(MeshWorkerReplica.cover, given, accepted))
+
     async def clean_part(self, mesh: TriangleMesh, options: CleanupOptions, grid_size: int) -> CleanedPart:
         """See `Stages`."""
         clean = self.handles.mesh_worker.call(MeshWorkerReplica.clean, mesh, options, grid_size)

@@ -40,6 +40,10 @@ class MeshWorkerReplica(Replica):
         """Larger share of surface cells that both have."""
         return self._meshes.overlap(mesh, accepted)
 
+    def cover(self, given: TriangleMesh, accepted: SurfaceCells) -> float:
+        """Share of the given mesh's surface cells that accepted parts pass through or beside."""
+        return self._meshes.cover(given, accepted)
+
     def extent(self, mesh: TriangleMesh) -> Extent:
         """Where a mesh in the normalised frame roughly is."""
         return self._meshes.extent(mesh)

@@ -25,6 +25,7 @@ STAGES = {
     "fit_to_outline": Stage.WHOLE,
     "decode_mesh": Stage.MESH,
     "measure_overlap": Stage.OVERLAP,
+    "measure_cover": Stage.OVERLAP,
     "clean_part": Stage.CLEANUP,
     "fit_parts": Stage.FIT,
     "merge_parts": Stage.CLEANUP,

@@ -42,13 +42,13 @@ def test_a_network_that_follows_its_targets_settles_at_the_guided_velocity() -> 
 
 def test_rows_that_see_nothing_have_no_guidance(sampler: Sampler) -> None:
     wholes, parts = sampler.wholes(64), sampler.parts(64)
-    assert wholes.scale is not None
-    assert parts.scale is not None
+    assert wholes.guidance is not None
+    assert parts.guidance is not None
     pictured = torch.zeros(64, dtype=torch.bool).index_fill(0, wholes.pictured, True)
-    assert torch.equal(wholes.scale, torch.where(pictured, WHOLE_GUIDANCE, 1.0))
+    assert torch.equal(wholes.guidance, torch.where(pictured, WHOLE_GUIDANCE, 1.0))
     seeing = parts.geometry.abs().amax((1, 2, 3)) > 0
     assert not seeing.all()
-    assert torch.equal(parts.scale, torch.where(seeing, PART_GUIDANCE, 1.0))
+    assert torch.equal(parts.guidance, torch.where(seeing, PART_GUIDANCE, 1.0))
 
 
 def test_the_loss_is_to_the_guided_target_of_the_network_itself(sampler: Sampler) -> None:
@@ -57,7 +57,7 @@ def test_the_loss_is_to_the_guided_target_of_the_network_itself(sampler: Sampler
     for weight in generator.dit.parameters():  # a new network answers zero to everything
         torch.nn.init.normal_(weight, std=0.05)
     batch = sampler.parts(16)
-    assert batch.scale is not None
+    assert batch.guidance is not None
     nothing = replace(
         batch,
         geometry=torch.zeros_like(batch.geometry),
@@ -69,7 +69,7 @@ def test_the_loss_is_to_the_guided_target_of_the_network_itself(sampler: Sampler
     with torch.no_grad():
         found, unseen = (_answer(generator, one, noisy) for one in (batch, nothing))
     assert (found - unseen).abs().max() > 0.01
-    target = guided_target(velocity, found, unseen, batch.scale)
+    target = guided_target(velocity, found, unseen, batch.guidance)
     torch.testing.assert_close(generator(batch)["total"].detach(), ((found - target) ** 2).mean(), rtol=1e-4, atol=0)
 
 

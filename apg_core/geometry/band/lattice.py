@@ -124,3 +124,12 @@ def distinct(numbers: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, " M"]:
     """Each number once, in order; `np.unique` hashes integers first, which takes several times as long."""
     ordered = np.sort(numbers, axis=None)
     return ordered[np.diff(ordered, prepend=ordered[:1] - 1) != 0]
+
+
+def grown(cells: Bool[np.ndarray, "n n n"], by: int) -> Bool[np.ndarray, "n n n"]:
+    """These cells of a cubic grid and all that are at most `by` away from one of them along every axis."""
+    for axis in range(3):
+        padded = np.pad(cells, [(by, by) if axis == one else (0, 0) for one in range(3)])
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * by + 1, axis=axis)
+        cells = np.asarray(windows.any(axis=-1))
+    return cells

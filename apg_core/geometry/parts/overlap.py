@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from apg_core.geometry.band.lattice import distinct
+from apg_core.geometry.band.lattice import distinct, grown
 from apg_core.geometry.lines import triangles_across_lines, whole_numbers
 from apg_core.protocol.mesh import TriangleMesh
 
@@ -50,10 +50,9 @@ class SurfaceCells:
         """The cells of either."""
         return SurfaceCells(self.grid_size, distinct(np.concatenate([self.numbers, other.numbers])))
 
-    def indices(self, grid_size: int) -> Int[np.ndarray, "K 3"]:
+    def indices(self, grid_size: int) -> tuple[Int[np.ndarray, " K"], ...]:
         """Along x, y and z, which cells of a grid of that size these are in."""
-        each = np.stack(np.unravel_index(self.numbers, (self.grid_size,) * 3), axis=1)
-        return each * grid_size // self.grid_size
+        return tuple(i * grid_size // self.grid_size for i in np.unravel_index(self.numbers, (self.grid_size,) * 3))
 
 
 def overlap(a: SurfaceCells, b: SurfaceCells) -> float:
@@ -70,11 +69,9 @@ def overlap(a: SurfaceCells, b: SurfaceCells) -> float:
 def share_near(a: SurfaceCells, b: SurfaceCells) -> float:
     """The share of a's cells that are b's or next to them, on a grid of at most `NEAR` cells an edge; 0 of none."""
     grid_size = min(a.grid_size, b.grid_size, NEAR)
-    near = np.zeros((grid_size + 2,) * 3, bool)
-    x, y, z = b.indices(grid_size).T
-    for step in np.ndindex(3, 3, 3):
-        near[x + step[0], y + step[1], z + step[2]] = True
-    own = near[tuple((a.indices(grid_size) + 1).T)]
+    cells = np.zeros((grid_size,) * 3, bool)
+    cells[b.indices(grid_size)] = True
+    own = grown(cells, 1)[a.indices(grid_size)]
     return float(own.mean()) if len(own) else 0.0
 
 
