@@ -83,10 +83,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _evaluate(options: argparse.Namespace) -> int:
     from rich.console import Console  # these imports take seconds
 
-    from training.evaluate import find_cases, reconstruct
+    from training.evaluate import find_cases
     from training.report import table, write_report
 
     measures = _generating(options, options.modes) | _baselines(options)
+    if options.reconstruction:
+        measures |= _reconstructing(options)
     cases = find_cases(options.dataset, options.count, fused=options.fused)
     console = Console(file=sys.stdout)
     summaries: dict[str, dict[str, float]] = {}
@@ -96,8 +98,6 @@ def _evaluate(options: argparse.Namespace) -> int:
         if interrupted:
             console.print(table(summaries))
             return INTERRUPTED
-    if options.reconstruction:
-        summaries["autoencoder"] = reconstruct(_loading(options).pipeline, cases)
     console.print(table(summaries))
     return OK
 
@@ -108,7 +108,7 @@ def _table(options: argparse.Namespace) -> int:
     from training.evaluate import find_cases
     from training.report import markdown, write_report
 
-    measures = _generating(options, MODES)
+    measures = _generating(options, MODES) | _reconstructing(options)
     console = Console(file=sys.stdout)
     datasets = {"trained": "test", "kept out": "kept_out"}
     if options.real is not None:
@@ -140,6 +140,14 @@ def _generating(options: argparse.Namespace, modes: "Iterable[Mode]") -> "dict[s
     loading, chosen = _loading(options), chosen_options(options)
     _ = loading.pipeline  # a preset that cannot be loaded is told before any work
     return {mode: partial(generated, loading, mode, chosen) for mode in modes}
+
+
+def _reconstructing(options: argparse.Namespace) -> "dict[str, Measure]":
+    from training.evaluate import Shapes
+    from training.workers import reconstructed
+
+    loading, chosen = _loading(options), chosen_options(options)
+    return {f"autoencoder {what}": partial(reconstructed, loading, what, chosen) for what in get_args(Shapes)}
 
 
 def _baselines(options: argparse.Namespace) -> "dict[str, Measure]":

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -20,13 +20,14 @@ from apg_core.pipeline.local import Pipeline, generate_parts
 from apg_core.protocol.manifest import StopReason
 from apg_core.protocol.mesh import TriangleMesh
 from apg_core.protocol.mode import Mode
-from apg_core.protocol.options import DecodeOptions, GenerationOptions
+from apg_core.protocol.options import GenerationOptions
 from training.baselines import BASELINES
 from training.cases import Case, Split, folder_cases, procedural, real_cases
-from training.scores import Scores, matched_ious, occupancy, score
+from training.scores import Scores, score
 
 logger = logging.getLogger(__name__)
 
+Shapes = Literal["parts", "wholes"]
 BY_ITSELF = {StopReason.END_OF_SEQUENCE, StopReason.ALL_REGIONS_DONE}
 
 
@@ -156,21 +157,23 @@ def evaluate_baseline(name: str, case: Case) -> Result:
     )
 
 
-def reconstruct(pipeline: Pipeline, cases: Iterable[Case], *, grid_size: int = 128) -> dict[str, float]:
-    """Mean volume IoU of parts and wholes that only pass through the autoencoder: the ceiling of all else."""
-    stages = pipeline.stages
-    options = DecodeOptions(grid_size=grid_size)
-    ious: dict[str, list[float]] = {"part": [], "whole": []}
-    for seed, case in enumerate(cases):
-        for kind, mesh in [*(("part", part) for part in case.parts), ("whole", case.whole)]:
-            latent = stages.codec.encode(stages.meshes.sample_surface(mesh, seed))
-            again = stages.meshes.extract(stages.codec.decode(latent, options), options)
-            truth = (
-                np.logical_or.reduce([occupancy(part) for part in case.parts]) if kind == "whole" else occupancy(mesh)
-            )
-            if truth.any():
-                ious[kind].append(float(matched_ious([truth], [occupancy(again)])[0]))
-    return {f"reconstruction_{kind}_iou": fmean(values) for kind, values in ious.items() if values}
+def reconstruct(pipeline: Pipeline, case: Case, what: Shapes, options: GenerationOptions) -> Result:
+    """What only passing through the autoencoder leaves of a case's parts, or of its whole: the ceiling of all else."""
+    stages, options = pipeline.stages, pipeline.preset.complete(options)
+    truth = case.parts if what == "parts" else (case.whole,)
+    started = time.perf_counter()
+    latents = [stages.codec.encode(stages.meshes.sample_surface(mesh, seed)) for seed, mesh in enumerate(truth)]
+    found = tuple(stages.meshes.extract(stages.codec.decode(latent, options), options) for latent in latents)
+    return Result(
+        name=case.name,
+        family=case.family,
+        mode="mesh",
+        scores=score(truth, found),
+        seconds=time.perf_counter() - started,
+        stop_reason=None,
+        error=None,
+        found=found,
+    )
 
 
 def summarise(results: Sequence[Result]) -> dict[str, float]:

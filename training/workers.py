@@ -15,7 +15,7 @@ from apg_core.presets.preset import PrecisionChoice
 from apg_core.protocol.mode import Mode
 from apg_core.protocol.options import GenerationOptions
 from training.cases import Case
-from training.evaluate import Result, evaluate
+from training.evaluate import Result, Shapes, evaluate, reconstruct
 
 load_once = cache(load_pipeline)
 """`load_pipeline`, once in a process for the same arguments."""
@@ -42,6 +42,11 @@ class Loading:
 def generated(loading: Loading, mode: Mode, options: GenerationOptions, case: Case) -> Result:
     """The scores of what a preset makes of a case."""
     return next(evaluate(loading.pipeline, [case], mode=mode, options=options))
+
+
+def reconstructed(loading: Loading, what: Shapes, options: GenerationOptions, case: Case) -> Result:
+    """The scores of a case's shapes that only pass through the autoencoder."""
+    return reconstruct(loading.pipeline, case, what, options)
 
 
 def spread(measure: Callable[[Case], Result], cases: Sequence[Case], workers: int) -> Iterator[Result]:

@@ -44,8 +44,8 @@ def test_workers_change_nothing_but_the_time(objects: Path, tmp_path: Path) -> N
 def test_a_table_has_a_row_for_each_kind_of_object_and_mode(tmp_path: Path) -> None:
     assert main(["table", *QUICK, "--count", "1", "--output", f"{tmp_path}"]) == 0
     rows = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()[2:]
-    modes = ("mesh", "image_mesh_mask", "image")
-    wanted = [f"{kind}, {mode}" for kind in ("trained", "kept out") for mode in modes]
+    measures = ("mesh", "image_mesh_mask", "image", "autoencoder parts", "autoencoder wholes")
+    wanted = [f"{kind}, {measure}" for kind in ("trained", "kept out") for measure in measures]
     assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == wanted
     assert [row.split(" | ")[1] for row in rows] == ["1"] * len(wanted)
 
