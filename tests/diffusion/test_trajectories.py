@@ -204,3 +204,21 @@ def test_an_end_that_is_foreseen_twice_saves_the_other_steps(denoiser: PartDit) 
 
 def test_an_empty_batch_has_nothing_to_do(denoiser: PartDit) -> None:
     assert TrajectoryBatch(Company(denoiser)).step() == {}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_no_product_sees_how_many_rows_share_the_pass(denoiser: PartDit, count: int) -> None:
+    # A product of a strided input is rounded before its bias is added, and of several rows a slice is strided.
+    contiguous: list[bool] = []
+    linears = [module for module in denoiser.modules() if isinstance(module, torch.nn.Linear)]
+    hooks = [
+        one.register_forward_pre_hook(lambda _, given: contiguous.append(given[0].is_contiguous())) for one in linears
+    ]
+    try:
+        members = [trajectory(denoiser, seed, scales=GuidanceScales(0, 1), steps=2) for seed in range(count)]
+        run_together(Company(denoiser, exact=False), members)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert len(contiguous) > len(linears)
+    assert all(contiguous)
