@@ -137,7 +137,10 @@ def _largest(
     rays: tuple[Float[Tensor, " 3"], Float[Tensor, "R 3"]],
     random: np.random.Generator,
 ) -> Float[Tensor, " R"]:
-    """The largest field value along each ray, at one random place in each of `DEPTHS` stretches within the cube."""
+    """The largest field value along each ray, at one random place in each of `DEPTHS` stretches within the cube.
+
+    Its gradient is that of the place where it is largest: the others are asked without.
+    """
     eye, directions = rays
     with torch.no_grad():
         ends = torch.stack([(-_CUBE - eye) / directions, (_CUBE - eye) / directions])
@@ -145,7 +148,11 @@ def _largest(
         share = (torch.arange(DEPTHS) + torch.from_numpy(random.random((len(first), 1)))).to(first) / DEPTHS
         depths = first[:, None] + (last - first)[:, None] * share
         crosses = last > first
-    # Rays past the cube are asked, too: torch keeps about a megabyte for every number of points that it has met.
-    points = (eye + depths[..., None] * directions[:, None]).clamp(-_CUBE, _CUBE)
-    values = field(latent, points.reshape(-1, 3)).view(-1, DEPTHS).amax(1)
-    return torch.where(crosses, values, _OUTSIDE)
+        # Rays past the cube are asked, too: torch keeps about a megabyte for every number of points that it has met.
+        values = field(latent, _along(eye, directions[:, None], depths[..., None]).reshape(-1, 3)).view(-1, DEPTHS)
+        depth = depths.gather(1, values.argmax(1, keepdim=True))
+    return torch.where(crosses, field(latent, _along(eye, directions, depth)), _OUTSIDE)
+
+
+def _along(eye: Tensor, directions: Tensor, depths: Tensor) -> Tensor:
+    return (eye + depths * directions).clamp(-_CUBE, _CUBE)
