@@ -32,7 +32,7 @@ DROP_IMAGE = 0.1
 NOISED_SHARE = 0.25
 """Share of part batches whose history is noised and told so (diffusion forcing)."""
 ROUGHENED_SHARE, ROUGHENED_MOST = 0.25, 0.25
-PART_GUIDANCE, WHOLE_GUIDANCE = 1.5, 2.5
+PART_GUIDANCE, WHOLE_GUIDANCE = 2.25, 2.5
 """Guidance scales that a run with `guided` takes into the weights."""
 
 
