@@ -144,17 +144,8 @@ def _one(pipeline: Pipeline, case: Case, mode: Mode, options: GenerationOptions)
 def evaluate_baseline(name: str, case: Case) -> Result:
     """What geometry alone makes of a case's mesh; `name` is one of `BASELINES`."""
     started = time.perf_counter()
-    found = tuple(BASELINES[name](case.given))
-    return Result(
-        name=case.name,
-        family=case.family,
-        mode="mesh",
-        scores=score(case.parts, found),
-        seconds=time.perf_counter() - started,
-        stop_reason=None,
-        error=None,
-        found=found,
-    )
+    found = BASELINES[name](case.given)
+    return _scored(case, case.parts, found, time.perf_counter() - started)
 
 
 def reconstruct(pipeline: Pipeline, case: Case, what: Shapes, options: GenerationOptions) -> Result:
@@ -163,16 +154,21 @@ def reconstruct(pipeline: Pipeline, case: Case, what: Shapes, options: Generatio
     truth = case.parts if what == "parts" else (case.whole,)
     started = time.perf_counter()
     latents = [stages.codec.encode(stages.meshes.sample_surface(mesh, seed)) for seed, mesh in enumerate(truth)]
-    found = tuple(stages.meshes.extract(stages.codec.decode(latent, options), options) for latent in latents)
+    found = [stages.meshes.extract(stages.codec.decode(latent, options), options) for latent in latents]
+    return _scored(case, truth, found, time.perf_counter() - started)
+
+
+def _scored(case: Case, truth: Sequence[TriangleMesh], found: Sequence[TriangleMesh], seconds: float) -> Result:
+    """The result of a way that ends by itself and cannot fail."""
     return Result(
         name=case.name,
         family=case.family,
         mode="mesh",
         scores=score(truth, found),
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         stop_reason=None,
         error=None,
-        found=found,
+        found=tuple(found),
     )
 
 
