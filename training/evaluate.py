@@ -154,7 +154,8 @@ def reconstruct(pipeline: Pipeline, case: Case, what: Shapes, options: Generatio
     truth = case.parts if what == "parts" else (case.whole,)
     started = time.perf_counter()
     latents = [stages.codec.encode(stages.meshes.sample_surface(mesh, seed)) for seed, mesh in enumerate(truth)]
-    found = [stages.meshes.extract(stages.codec.decode(latent, options), options) for latent in latents]
+    meshes = [stages.meshes.extract(stages.codec.decode(latent, options), options) for latent in latents]
+    found = [mesh for mesh in meshes if not mesh.is_empty]
     return _scored(case, truth, found, time.perf_counter() - started)
 
 

@@ -8,6 +8,7 @@ import torch
 
 from apg_core.pipeline.local import Pipeline, load_pipeline
 from apg_core.protocol.options import GenerationOptions
+from tests.support.objects import ball as solid_ball
 from training.cases import Case, part_meshes
 from training.evaluate import Shapes, evaluate, reconstruct
 from training.objects.batch import assemble
@@ -44,6 +45,13 @@ def test_the_autoencoder_keeps_shapes(pipeline: Pipeline, cases: list[Case], wha
         scores = reconstruct(pipeline, case, what, GenerationOptions(grid_size=64)).scores
         assert scores is not None
         assert scores.part_iou > RECONSTRUCTION_FLOOR
+
+
+def test_a_part_that_the_autoencoder_loses_counts_as_nothing_found(pipeline: Pipeline) -> None:
+    speck = Case("speck", "speck", (solid_ball(0.001, (0.5, 0, 0)),))
+    scores = reconstruct(pipeline, speck, "parts", GenerationOptions(grid_size=64)).scores
+    assert scores is not None
+    assert (scores.parts_true, scores.parts_found, scores.part_iou) == (1, 0, 0)
 
 
 @pytest.mark.parametrize(("fit", "floor"), [(True, FITTED_FLOOR), (False, SAMPLED_FLOOR)])
